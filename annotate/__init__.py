@@ -1,0 +1,1 @@
+"""Labels: from utterances to votes to one label set with provenance."""

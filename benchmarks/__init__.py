@@ -1,0 +1,1 @@
+"""Tasks: what is measured and how; knows no system."""

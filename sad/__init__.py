@@ -1,0 +1,1 @@
+"""SAD: the Strategic Argumentative Dialogue dataset."""

@@ -1,0 +1,1 @@
+"""From raw dumps or thread folders to dialogues."""

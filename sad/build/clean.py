@@ -1,0 +1,125 @@
+r"""Cleaning steps: what is taken out of a text before anybody reads it.
+
+Each step is a function from a text column to a text column. ``STEPS`` holds them in the order of
+the specification (11.2). Only ``links`` and ``repeats`` are named by digests of the paper; the
+other steps are ours. Everything is one regular expression in Rust, without look-around.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+
+import polars as pl
+
+Step = Callable[[pl.Expr], pl.Expr]
+
+DELTA_TOKEN = r"(?i:!delta)\b|∆|\bΔ\b|&#8710;"
+"""What awards a delta: ``!delta``, U+2206, U+0394 standing alone, and the numeric entity."""
+
+BOT_NAMES = ("deltabot", "automoderator", "changemyviewbot", "snapshillbot", "remindmebot")
+
+STOP_WORDS = tuple(
+    "a about above after again against all am an and any are as at be because been before being "
+    "below between both but by can could did do does doing down during each few for from further "
+    "had has have having he her here hers him his how i if in into is it its just me more most my "
+    "no nor not now of off on once only or other our out over own same she should so some such "
+    "than that the their them then there these they this those through to too under until up very "
+    "was we were what when where which while who whom why will with would you your".split()
+)
+"""Common English function words. Source: ours."""
+
+# English doubles these on purpose ("had had", "very very", "no, no"), so they may repeat.
+_MAY_REPEAT = {"had", "that", "is", "do", "very", "so", "no", "more", "in", "on", "what", "too"}
+_COLLAPSIBLE = [word for word in STOP_WORDS if word not in _MAY_REPEAT]
+
+
+def entities(text: pl.Expr) -> pl.Expr:
+    """HTML entities become characters, twice: dumps hold ``&amp;#8710;`` as well as ``&gt;``."""
+    return text.map_batches(_unescaped, return_dtype=pl.String)
+
+
+def _unescaped(texts: pl.Series) -> pl.Series:
+    # Few rows hold an entity; only those are worth a Python call.
+    index = texts.str.contains(r"&#?\w+;").fill_null(False).arg_true()
+    mended = [html.unescape(html.unescape(text)) for text in texts.gather(index)]
+    return texts.scatter(index, mended) if mended else texts
+
+
+def invisible(text: pl.Expr) -> pl.Expr:
+    """Zero-width characters and control characters go; exotic line breaks become ``\\n``."""
+    text = text.str.replace_all("\r\n?|[\u2028\u2029\u0085\x0b\x0c]", "\n")
+    return text.str.replace_all(r"[\u200b-\u200d\u2060\ufeff]|[\x00-\x08\x0e-\x1f\x7f]", "")
+
+
+def footnotes(text: pl.Expr) -> pl.Expr:
+    """The moderators' footnote goes, with the rule of underscores above it."""
+    opening = r"(?:Hello, users of CMV!|This is a footnote from (?:the CMV|your) moderators)"
+    return text.str.replace(r"(?s)(?:^|\n)(?:[ \t]*_{3,}\s*)?[ \t>*]*" + opening + ".*$", "")
+
+
+def quotes(text: pl.Expr) -> pl.Expr:
+    """Lines quoted with ``>`` go: they repeat the parent. ``>!spoilers!<`` stay."""
+    return text.str.replace_all(r"(?m)^[ \t]{0,3}>(?:[^!\n][^\n]*)?$", "")
+
+
+def links(text: pl.Expr) -> pl.Expr:
+    """A Markdown link becomes its anchor; a bare web address goes."""
+    text = text.str.replace_all(r"!?\[([^\]\n]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^)]*\)", "$1")
+    return text.str.replace_all(r"(?i)<?\b(?:https?://|www\.)[^\s<>)\]]+>?", "")
+
+
+def deltas(text: pl.Expr) -> pl.Expr:
+    """Delta tokens and "delta awarded" lines go: they tell the outcome."""
+    text = text.str.replace_all(r"(?im)^[ \t*_]*delta (?:awarded|given)\b[^\n]*$", "")
+    return text.str.replace_all(DELTA_TOKEN, "")
+
+
+def edits(text: pl.Expr) -> pl.Expr:
+    """The first line-initial EDIT or UPDATE and all after it go: written after the replies."""
+    return text.str.replace(r"(?s)\n[ \t*_~(\[]*(?i:edit|update)\s*\d*[*_]*\s*[:;\-–—.].*$", "")
+
+
+def markup(text: pl.Expr) -> pl.Expr:
+    """Markdown marks go, their text stays."""
+    text = text.str.replace_all(r"(?m)^[ \t]*(?:#{1,6}[ \t]+|[*+-][ \t]+|(?:[-*_][ \t]*){3,}$)", "")
+    text = text.str.replace_all(r">!(.*?)!<", "$1")
+    text = text.str.replace_all(r"\*{1,3}([^*\n]+)\*{1,3}", "$1")
+    text = text.str.replace_all(r"(^|\s)_{1,3}([^_\n]+)_{1,3}", "$1$2")
+    return text.str.replace_all(r"~~|`+|\\([*_~>#&^\[\]()-])", "$1").str.replace_all(r"\^+", "")
+
+
+def users(text: pl.Expr) -> pl.Expr:
+    """A user's name becomes ``@user``: names leave the build only as hashes."""
+    return text.str.replace_all(r"(^|[\s(\[])/?u/[A-Za-z0-9_-]{3,}", "${1}@user")
+
+
+def repeats(text: pl.Expr) -> pl.Expr:
+    """A stop-word said twice or more in a row is said once."""
+    # One alternative per word stands in for the back-reference that the engine lacks.
+    pattern = "|".join(rf"\b({word})(?:[ \t]+{word})+\b" for word in _COLLAPSIBLE)
+    once = "".join(f"${{{i}}}" for i in range(1, len(_COLLAPSIBLE) + 1))
+    return text.str.replace_all(f"(?i){pattern}", once)
+
+
+def spaces(text: pl.Expr) -> pl.Expr:
+    """White space is folded: single spaces, at most one empty line, none at the ends."""
+    text = text.str.replace_all(r"[^\S\n]+", " ").str.replace_all(r" ?\n ?", "\n")
+    text = text.str.replace_all(r"\n{3,}", "\n\n").str.replace_all(r" +([,.;:!?])", "$1")
+    return text.str.strip_chars()
+
+
+STEPS: dict[str, Step] = {
+    step.__name__: step
+    for step in (
+        entities, invisible, footnotes, quotes, links, deltas, edits, markup, users, repeats, spaces
+    )
+}  # fmt: skip
+
+
+def topic(title: pl.Expr) -> pl.Expr:
+    """The view itself: a title without its ``CMV:`` at either end. Source: specification 4.5."""
+    title = entities(title).str.replace_all(r"\s+", " ").str.strip_chars()
+    title = title.str.replace(r"(?i)^[\[({]?\s*cmv\s*[\])}]?\s*(?:[:;.,\-–—|]+\s*|\s+)", "")
+    title = title.str.replace(r"(?i)[\s\-–—:;,.(\[]*\b(?:please )?cmv\b[\])\s.!?]*$", "")
+    return title.str.strip_chars(" -–—:;,")

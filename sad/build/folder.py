@@ -1,0 +1,134 @@
+"""A built folder: its tables, its records under ``.run/``, and who may write it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sad.build.split import SPLITS
+from sad.errors import DataError, SettingsError
+from sad.files import read_json
+
+SPANS = pl.List(pl.Struct({"label": pl.String, "start": pl.Int64, "end": pl.Int64}))
+
+UTTERANCES: dict[str, Any] = {
+    "utterance_id": pl.String,
+    "thread_id": pl.String,
+    "parent_id": pl.String,
+    "depth": pl.Int64,
+    "speaker": pl.String,
+    "created_utc": pl.Int64,
+    "text": pl.String,
+    "n_words": pl.Int64,
+    "is_op": pl.Boolean,
+    "delta": pl.Boolean,
+    "stance": pl.UInt8,
+    "strategies": pl.List(pl.String),
+    "strategy_mask": pl.UInt8,
+    "spans": SPANS,
+    "label_source": pl.String,
+}
+
+DIALOGUES: dict[str, Any] = {
+    "dialogue_id": pl.String,
+    "thread_id": pl.String,
+    "topic": pl.String,
+    "topic_group": pl.String,
+    "utterance_ids": pl.List(pl.String),
+    "n_turns": pl.Int64,
+    "split": pl.String,
+    "split_time": pl.String,
+}
+
+TURN = pl.Struct({"stance": pl.UInt8, "text": pl.String, "strategies": pl.List(pl.String)})
+
+EXAMPLES: dict[str, Any] = {
+    "dialogue_id": pl.String,
+    "topic": pl.String,
+    "history": pl.List(TURN),
+    "target_stance": pl.UInt8,
+    "target_strategies": pl.List(pl.String),
+    "target": pl.String,
+}
+
+TABLES = {"utterances": UTTERANCES, "dialogues": DIALOGUES, "examples": EXAMPLES}
+
+
+def shard(folder: Path, table: str, split: str) -> Path:
+    """The one file of ``table`` for ``split``."""
+    return folder / table / f"{split}-00000-of-00001.parquet"
+
+
+def read(folder: Path, table: str, split: str | None = None) -> pl.DataFrame:
+    """The rows of ``table`` in the built folder, of all splits unless one is named.
+
+    Raises:
+        DataError: the folder is no finished build, or holds no such table or a damaged one.
+    """
+    require_built(folder)
+    splits = ("train",) if table == "utterances" else SPLITS if split is None else (split,)
+    frames = []
+    for name in splits:
+        path = shard(folder, table, name)
+        try:
+            frames.append(pl.read_parquet(path, glob=False))
+        except FileNotFoundError:
+            hint = "label the folder first" if table == "examples" else "build the folder again"
+            raise DataError(path, f"is missing; {hint}") from None
+        except (pl.exceptions.PolarsError, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(path, f"is not a readable Parquet file ({reason})") from None
+        missing = [column for column in TABLES[table] if column not in frames[-1].columns]
+        if missing:
+            raise DataError(path, "the column is missing", field=missing[0])
+    return pl.concat(frames)
+
+
+def is_labelled(folder: Path) -> bool:
+    """Whether the examples of ``folder`` have been written."""
+    return all(shard(folder, "examples", split).exists() for split in SPLITS)
+
+
+def require_built(folder: Path) -> None:
+    """Refuse a folder that is not a finished build.
+
+    Raises:
+        DataError: there is no finished build in ``folder``.
+    """
+    if not (folder / ".run" / "done").exists():
+        raise DataError(folder, "is not a finished build; make one with 'sad build --out'")
+
+
+def counts(folder: Path) -> dict[str, Any]:
+    """What the build of ``folder`` counted, per stage."""
+    require_built(folder)
+    found = read_json(folder / ".run" / "counts.json")
+    if not isinstance(found, dict):
+        raise DataError(folder / ".run" / "counts.json", "is not an object of stages")
+    return found
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the only right to write ``folder``; a killed process gives it back.
+
+    Raises:
+        SettingsError: another process writes the folder.
+    """
+    path = folder / ".run" / "lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise DataError(folder, f"cannot be written ({error.strerror})") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsError(f"{folder}: another sad command is writing it; wait") from None
+        yield

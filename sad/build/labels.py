@@ -1,0 +1,79 @@
+"""Joining labels to a built folder, and the examples that follow from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from sad.build import folder as built
+from sad.build.frames import write_parquet
+from sad.build.split import SPLITS
+from sad.errors import DataError
+from sad.release.card import write_card
+
+LABELS = {
+    "utterance_id": pl.String,
+    "stance": pl.UInt8,  # null: keep the one of the build
+    "strategies": pl.List(pl.String),
+    "strategy_mask": pl.UInt8,
+    "spans": built.SPANS,
+    "label_source": pl.String,
+}
+
+
+def apply(folder: Path, labels: pl.DataFrame) -> int:
+    """Write ``labels`` into the utterances of ``folder``, then its examples and card.
+
+    Returns the number of examples. Labels of utterances that the folder lacks are left aside (a
+    build may have dropped them).
+
+    Raises:
+        DataError: an utterance of the folder has no label.
+    """
+    with built.locked(folder):
+        utterances = built.read(folder, "utterances")
+        new = labels.select(list(LABELS)).rename({"stance": "voted"})
+        bare = utterances.drop("strategies", "strategy_mask", "spans", "label_source")
+        joined = bare.join(new, on="utterance_id", how="left", maintain_order="left")
+        missing = joined.filter(pl.col("strategies").is_null())
+        if missing.height:
+            first = missing["utterance_id"][0]
+            message = f"{missing.height} utterances have no label, the first is {first}"
+            raise DataError(folder, f"{message}; label the whole folder")
+        joined = joined.with_columns(stance=pl.coalesce("voted", "stance"))
+        joined = joined.select(list(built.UTTERANCES))
+        write_parquet(joined, built.shard(folder, "utterances", "train"))
+        n = sum(_write_examples(folder, split, joined) for split in SPLITS)
+        write_card(folder)
+    return n
+
+
+def _write_examples(folder: Path, split: str, utterances: pl.DataFrame) -> int:
+    dialogues = built.read(folder, "dialogues", split)
+    turn = pl.struct(
+        stance=pl.col("stance"), text=pl.col("text"), strategies=pl.col("strategies")
+    )
+    turns = (
+        dialogues.select("dialogue_id", "topic", utterance_id="utterance_ids")
+        .explode("utterance_id")
+        .join(
+            utterances.select("utterance_id", turn=turn),
+            on="utterance_id",
+            how="left",
+            maintain_order="left",
+        )
+        .group_by("dialogue_id", "topic", maintain_order=True)
+        .agg("turn")
+    )
+    target = pl.col("turn").list.last().struct
+    examples = turns.select(
+        "dialogue_id",
+        "topic",
+        history=pl.col("turn").list.head(pl.col("turn").list.len() - 1),
+        target_stance=target.field("stance"),
+        target_strategies=target.field("strategies"),
+        target=target.field("text"),
+    )
+    write_parquet(examples.cast(built.EXAMPLES), built.shard(folder, "examples", split))
+    return examples.height

@@ -1,0 +1,187 @@
+"""Pushshift and Arctic Shift dumps: newline-delimited JSON, plain, gz, bz2, xz or zst."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+import zstandard
+
+from sad.build.frames import COMMENTS, SUBMISSIONS, Schema
+from sad.errors import DataError
+
+BATCH_BYTES = 16 << 20
+_FALLBACK_BYTES = 1 << 14
+_WINDOW = 1 << 31  # dumps are compressed with a 2 GiB window
+
+
+def _zst(file: IO[bytes]) -> IO[bytes]:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    return decompressor.stream_reader(file, read_across_frames=True)
+
+
+_OPENERS: tuple[tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
+    (b"\x28\xb5\x2f\xfd", ".zst", _zst),
+    (b"\x1f\x8b", ".gz", lambda file: gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type,return-value]
+    (b"BZh", ".bz2", lambda file: bz2.BZ2File(file)),  # type: ignore[return-value]
+    (b"\xfd7zXZ\x00", ".xz", lambda file: lzma.LZMAFile(file)),  # type: ignore[return-value]
+)
+"""Magic bytes, file ending, opener. The bytes decide; the ending must agree."""
+
+_BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
+
+
+def submissions(
+    paths: Iterable[Path], subreddit: str | None, counts: Counter[str]
+) -> pl.DataFrame:
+    """The submissions in the dumps ``paths``, in file order; see ``read``."""
+    return _typed(read(paths, SUBMISSIONS, subreddit, counts), SUBMISSIONS)
+
+
+def comments(paths: Iterable[Path], subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
+    """The comments in the dumps ``paths``, in file order; see ``read``."""
+    return _typed(read(paths, COMMENTS, subreddit, counts), COMMENTS)
+
+
+def read(
+    paths: Iterable[Path], schema: Schema, subreddit: str | None, counts: Counter[str]
+) -> pl.DataFrame:
+    """The fields of ``schema`` (all as text) of every good line of ``paths``.
+
+    ``counts`` gains ``seen`` (lines), ``kept``, ``undecodable`` (kept, bytes replaced), and what
+    was left out: ``blank``, ``bad_json``, ``no_id``, ``other_subreddit``.
+
+    Raises:
+        DataError: a file cannot be decompressed, or no line of it is a JSON object.
+    """
+    names = [*schema, *(["retrieved_utc"] if "retrieved_on" in schema else [])]
+    frames = [pl.DataFrame(schema=dict.fromkeys(names, pl.String))]
+    for path in paths:
+        here: Counter[str] = Counter()
+        for batch in batches(path):
+            frames.append(_select(_parse(batch, names, here), subreddit, here))
+        if here["seen"] > here["blank"] and here["seen"] == here["blank"] + here["bad_json"]:
+            raise DataError(path, "no line is a JSON object; give a dump of one object per line")
+        counts += here
+    return pl.concat(frames)
+
+
+def batches(path: Path) -> Iterator[bytes]:
+    """Decompressed whole lines of ``path``, about 16 MiB at a time.
+
+    Raises:
+        DataError: the file is truncated, damaged, or not of the form its ending says.
+    """
+    rest = b""
+    with path.open("rb") as file:
+        try:
+            stream = _opened(path, file)
+            while chunk := stream.read(BATCH_BYTES):
+                head, newline, tail = (rest + chunk).rpartition(b"\n")
+                if newline:
+                    yield head
+                rest = tail
+        except _BROKEN as error:
+            message = f"damaged or truncated near byte {file.tell()} ({error}); fetch it again"
+            raise DataError(path, message) from None
+    if rest:
+        yield rest
+
+
+def _opened(path: Path, file: IO[bytes]) -> IO[bytes]:
+    head = file.read(8)
+    file.seek(0)
+    for magic, ending, opener in _OPENERS:
+        if head.startswith(magic):
+            return opener(file)
+        if path.suffix == ending and head:
+            raise DataError(path, f"is named {ending} but is not such a file (at byte 0)")
+    return file
+
+
+def _parse(batch: bytes, names: list[str], counts: Counter[str]) -> pl.DataFrame:
+    lines = batch.count(b"\n") + 1
+    counts["seen"] += lines
+    try:
+        batch.decode("utf-8")
+    except UnicodeDecodeError:
+        batch = b"\n".join(_mended(line, counts) for line in batch.split(b"\n"))
+    frame = _objects(batch, dict.fromkeys(names, pl.String))
+    if frame.height < lines:
+        blank = sum(not line.strip() for line in batch.split(b"\n"))
+        counts["blank"] += blank
+        counts["bad_json"] += lines - blank - frame.height
+    return frame
+
+
+def _mended(line: bytes, counts: Counter[str]) -> bytes:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        counts["undecodable"] += 1
+        return line.decode("utf-8", "replace").encode()
+    return line
+
+
+def _objects(batch: bytes, schema: dict[str, type[pl.String]]) -> pl.DataFrame:
+    """The objects of ``batch``; a batch that does not parse is halved until the culprit is small."""
+    try:
+        # With an all-text schema polars writes numbers and booleans as text, which is what the
+        # dumps need: the type of a field changes from month to month.
+        return pl.read_ndjson(io.BytesIO(batch), schema=schema)
+    except pl.exceptions.PolarsError:
+        middle = batch.find(b"\n", len(batch) // 2)
+        if len(batch) < _FALLBACK_BYTES or middle < 0:
+            rows = [row for line in batch.split(b"\n") if (row := _object(line)) is not None]
+            texts = ([_text(row.get(name)) for name in schema] for row in rows)
+            return pl.DataFrame(list(texts), schema=schema, orient="row")
+        halves = (batch[:middle], batch[middle + 1 :])
+        return pl.concat(_objects(half, schema) for half in halves)
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line, strict=False)  # raw NUL and control characters occur
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()  # lone surrogates
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else json.dumps(value)
+
+
+def _select(frame: pl.DataFrame, subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
+    with_id = frame.filter(pl.col("id").is_not_null() & (pl.col("id") != ""))
+    counts["no_id"] += frame.height - with_id.height
+    kept = with_id
+    if subreddit is not None:
+        here = pl.col("subreddit").str.to_lowercase() == subreddit.lower()
+        kept = with_id.filter(here.fill_null(True))
+    counts["other_subreddit"] += with_id.height - kept.height
+    counts["kept"] += kept.height
+    return kept
+
+
+def _typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    # Later files name the retrieval time retrieved_utc.
+    frame = frame.with_columns(retrieved_on=pl.coalesce("retrieved_on", "retrieved_utc"))
+    casts = {pl.Int64: _integer, pl.Boolean: lambda c: c == "true", pl.String: lambda c: c}
+    return frame.select(casts[dtype](pl.col(name)).alias(name) for name, dtype in schema.items())
+
+
+def _integer(column: pl.Expr) -> pl.Expr:
+    """``"1491210000"``, ``"1491210000.0"`` and null; anything else is null."""
+    return column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)

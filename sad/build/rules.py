@@ -1,0 +1,107 @@
+"""Rules that drop an utterance: each says when, the table of drops says which.
+
+A rule is a function from the settings to a Boolean column over the nodes (true: drop). The nodes
+have the columns of ``threads.NODES`` and, from the cleaning, ``text`` and ``n_words``. A dropped
+node takes its subtree with it; nodes lost that way carry the reason ``pruned``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sad.build.clean import BOT_NAMES, STOP_WORDS
+
+if TYPE_CHECKING:
+    from sad.build.settings import BuildSettings
+
+Rule = Callable[["BuildSettings"], pl.Expr]
+
+PRUNED = "pruned"
+"""The reason of a node whose ancestor was dropped."""
+
+_WORDS = pl.col("n_words").cast(pl.Float64)
+_BODY = pl.col("body").str.strip_chars()
+
+
+def deleted(_: BuildSettings) -> pl.Expr:
+    """Deleted by its author."""
+    return _BODY == "[deleted]"
+
+
+def removed(_: BuildSettings) -> pl.Expr:
+    """Removed by a moderator or an administrator."""
+    return _BODY.str.contains(r"(?i)^\[ ?removed( by reddit)? ?\]$")
+
+
+def bot(_: BuildSettings) -> pl.Expr:
+    """Written by a bot of the subreddit."""
+    return pl.col("author").str.to_lowercase().is_in(BOT_NAMES)
+
+
+def moderator(_: BuildSettings) -> pl.Expr:
+    """Written as a moderator, or a removal notice."""
+    notice = r"(?i)^sorry,? \S+,? your (?:comment|submission|post) has been (?:automatically )?removed"
+    official = pl.col("distinguished").str.to_lowercase().is_in(["moderator", "admin"])
+    return official.fill_null(False) | pl.col("body").str.contains(notice)
+
+
+def meta(_: BuildSettings) -> pl.Expr:
+    """A post about the subreddit itself, by its title."""
+    return pl.col("title").str.contains(r"(?i)^\W*(?:meta|mod ?post|mod)\b\W|^\W*fresh topic friday")
+
+
+def empty(_: BuildSettings) -> pl.Expr:
+    """Nothing is left after cleaning."""
+    return pl.col("text").fill_null("") == ""
+
+
+def short(settings: BuildSettings) -> pl.Expr:
+    """Fewer than ``min_words`` words."""
+    return pl.col("n_words") < settings.min_words
+
+
+def stopwords(settings: BuildSettings) -> pl.Expr:
+    """Hardly anything but stop-words."""
+    pattern = rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b"
+    return pl.col("text").str.count_matches(pattern) / _WORDS > settings.max_stopword_share
+
+
+def repetitive(settings: BuildSettings) -> pl.Expr:
+    """Few distinct words for its length."""
+    distinct = pl.col("text").str.to_lowercase().str.extract_all(r"\S+").list.n_unique()
+    return distinct / _WORDS < settings.min_distinct_share
+
+
+def symbols(settings: BuildSettings) -> pl.Expr:
+    """Few letters for its length."""
+    letters = pl.col("text").str.count_matches(r"\p{L}")
+    return letters / pl.col("text").str.count_matches(r"\S") < settings.min_alpha_share
+
+
+RULES: dict[str, Rule] = {
+    rule.__name__: rule
+    for rule in (
+        deleted, removed, bot, moderator, meta, empty, short, stopwords, repetitive, symbols
+    )
+}  # fmt: skip
+
+
+def window(settings: BuildSettings) -> pl.Expr:
+    """The thread's submission is outside the window; a missing time passes."""
+    if settings.window is None:
+        return pl.lit(False)
+    since = pl.lit(settings.window.since).cast(pl.Datetime).dt.epoch("s")
+    until = pl.lit(settings.window.until).cast(pl.Datetime).dt.epoch("s")
+    posted = pl.col("posted_utc")
+    return (posted < since) | (posted >= until)
+
+
+def reason(settings: BuildSettings) -> pl.Expr:
+    """The name of the first rule that fires for a node, else null."""
+    checks = [("window", window(settings))]
+    checks += [(name, RULES[name](settings)) for name in settings.drop]
+    fired = [pl.when(check.fill_null(False)).then(pl.lit(name)) for name, check in checks]
+    return pl.coalesce(fired)

@@ -1,0 +1,124 @@
+"""The settings of a build; ``PRESETS`` holds the two rule sets, ``paper`` and ``none``."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from sad.build.clean import STEPS
+from sad.build.rules import RULES
+from sad.errors import SettingsError
+from sad.settings import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Window(Settings):
+    """When a submission must have been posted: ``since <= created < until``, UTC."""
+
+    since: date = Field(
+        date(2016, 3, 1), description="First day. Source: digest of the paper (March 2016)"
+    )
+    until: date = Field(
+        date(2020, 10, 1), description="Day after the last. Source: digest (September 2020)"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Window:
+        if self.since >= self.until:
+            raise ValueError("since must be before until")
+        return self
+
+
+class Split(Settings):
+    """How topic groups are divided."""
+
+    train: Share = Field(0.8, description="Share of topic groups. Source: ours")
+    validation: Share = Field(0.1, description="Share of topic groups; rest: test. Source: ours")
+    salt: str = Field("sad-v1", description="Hashed with the topic group. Source: ours")
+    time_cut: date | None = Field(
+        date(2020, 4, 1),
+        description="split_time is test from this day on: six months of the window. Source: ours",
+    )
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> Split:
+        if self.train + self.validation > 1 + 1e-9:
+            raise ValueError("train + validation must not exceed 1")
+        return self
+
+
+class BuildSettings(Settings):
+    """What a build keeps, changes and drops. The defaults are the rule set ``paper``."""
+
+    rules: Literal["paper", "none"] = Field(
+        "paper", description="The preset these settings started from. Source: ours"
+    )
+    subreddit: str | None = Field(
+        "changemyview",
+        description="Lines of other subreddits are skipped, any case; null keeps all. "
+        "Source: digest of the paper",
+    )
+    clean: list[str] = Field(
+        list(STEPS),
+        description="Cleaning steps, in order. Source: links and repeated stop-words: digest of "
+        "the paper; the others: ours",
+    )
+    drop: list[str] = Field(
+        list(RULES),
+        description="Rules that drop an utterance with its subtree; the first that fires is the "
+        "reason. Source: short: digest of the paper; the others: ours",
+    )
+    min_words: int = Field(
+        10, ge=0, description="Fewest words (split at whitespace). Source: digest of the paper"
+    )
+    max_stopword_share: Share = Field(0.9, description="Largest share of stop-words. Source: ours")
+    min_distinct_share: Share = Field(
+        0.2, description="Fewest distinct words / words. Source: ours"
+    )
+    min_alpha_share: Share = Field(
+        0.6, description="Fewest letters / non-space characters. Source: ours"
+    )
+    window: Window | None = Field(
+        Window(), description="Window of submissions; null: any time. Source: digest of the paper"
+    )
+    min_turns: int = Field(
+        2, ge=1, description="Fewest turns of a dialogue, the post counted. Source: ours"
+    )
+    dedup: bool = Field(
+        True, description="Drop dialogues that repeat another's topic and texts. Source: ours"
+    )
+    split: Split = Field(Split(), description="Division into splits. Source: ours")
+
+    @model_validator(mode="after")
+    def _known_names(self) -> BuildSettings:
+        for field, chosen, known in (
+            ("clean", self.clean, STEPS),
+            ("drop", self.drop, RULES),
+        ):
+            unknown = sorted(set(chosen) - set(known))
+            if unknown:
+                raise ValueError(f"{field}: unknown {unknown}; there are {list(known)}")
+        return self
+
+
+PRESETS: dict[str, BuildSettings] = {
+    "paper": BuildSettings(),
+    "none": BuildSettings(
+        rules="none", clean=[], drop=[], window=None, min_turns=1, dedup=False, min_words=0
+    ),
+}
+"""``paper`` follows the paper where it speaks; ``none`` keeps every node and every path."""
+
+
+def preset(name: str) -> BuildSettings:
+    """The settings of the rule set ``name``.
+
+    Raises:
+        SettingsError: there is no such rule set.
+    """
+    if name not in PRESETS:
+        raise SettingsError(f"--rules {name}: there are {', '.join(PRESETS)}")
+    return PRESETS[name]

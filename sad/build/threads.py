@@ -1,0 +1,112 @@
+"""From submissions and comments to the nodes of trees: one row per node, parents before children."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from sad.build import forest
+
+NODES = {
+    "node_id": pl.String,  # t3_... or t1_...
+    "thread_id": pl.String,  # t3_... of the submission
+    "parent_id": pl.String,  # null for the post
+    "author": pl.String,
+    "created_utc": pl.Int64,
+    "posted_utc": pl.Int64,  # when the thread's submission was made
+    "distinguished": pl.String,
+    "title": pl.String,  # null for comments
+    "body": pl.String,
+}
+"""The columns of a node, before the derived ``parent`` (row index or -1) and ``depth``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Nodes sorted by (thread_id, depth, node_id), what was left out, and why."""
+
+    nodes: pl.DataFrame
+    dropped: pl.DataFrame  # node_id, thread_id, rule
+    counts: dict[str, int]
+
+
+def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
+    """The trees of ``submissions`` and ``comments``.
+
+    Of rows with the same id the last retrieved wins (ties: the last read). A comment is left out
+    as ``orphans`` when its chain of parents does not lead to its own submission, as ``cycles``
+    when it leads round in a circle.
+    """
+    posts, n_posts = _latest(submissions)
+    replies, n_replies = _latest(comments)
+    nodes = pl.concat([_posts(posts), _replies(replies)], how="diagonal").select(list(NODES))
+    gone = pl.col("author").is_in(["[deleted]", "[removed]", ""])
+    nodes = nodes.with_columns(author=pl.when(~gone).then("author"))
+    nodes = _with_parent(nodes)
+    parent = nodes["parent"].to_numpy()
+    root = forest.roots(parent)
+    is_post = nodes["parent_id"].is_null().to_numpy()
+    cyclic, orphan = root < 0, (root >= 0) & ~is_post[root]
+    why = np.where(cyclic, "cycles", np.where(orphan, "orphans", ""))
+    posted = nodes["created_utc"].gather(pl.Series(np.where(root < 0, 0, root)))
+    nodes = nodes.with_columns(
+        rule=pl.Series(why), depth=pl.Series(forest.depths(parent)), posted_utc=posted
+    )
+    kept = nodes.filter(pl.col("rule") == "").drop("rule", "parent")
+    kept = _with_parent(kept.sort("thread_id", "depth", "node_id"))
+    return Threads(
+        nodes=kept,
+        dropped=nodes.filter(pl.col("rule") != "").select("node_id", "thread_id", "rule"),
+        counts={
+            "submissions": posts.height,
+            "comments": replies.height,
+            "duplicates": n_posts + n_replies,
+            "orphans": int(orphan.sum()),
+            "cycles": int(cyclic.sum()),
+        },
+    )
+
+
+def _latest(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    latest = rows.sort("retrieved_on", nulls_last=False, maintain_order=True)
+    latest = latest.unique("id", keep="last", maintain_order=True)
+    return latest, rows.height - latest.height
+
+
+def _posts(posts: pl.DataFrame) -> pl.DataFrame:
+    return posts.select(
+        "author", "created_utc", "distinguished", "title",
+        node_id=_prefixed("t3_", "id"),
+        thread_id=_prefixed("t3_", "id"),
+        parent_id=pl.lit(None, pl.String),
+        posted_utc=pl.lit(None, pl.Int64),
+        body=pl.col("selftext"),
+    )  # fmt: skip
+
+
+def _replies(replies: pl.DataFrame) -> pl.DataFrame:
+    return replies.select(
+        "author", "created_utc", "distinguished", "body",
+        node_id=_prefixed("t1_", "id"),
+        thread_id=pl.col("link_id").fill_null(""),
+        # Some late files hold integers or null here: such a comment has no known parent.
+        parent_id=pl.col("parent_id").fill_null(""),
+        posted_utc=pl.lit(None, pl.Int64),
+        title=pl.lit(None, pl.String),
+    )  # fmt: skip
+
+
+def _prefixed(prefix: str, column: str) -> pl.Expr:
+    name = pl.col(column)
+    return pl.when(name.str.starts_with(prefix)).then(name).otherwise(pl.lit(prefix) + name)
+
+
+def _with_parent(nodes: pl.DataFrame) -> pl.DataFrame:
+    """``nodes`` with ``parent``: the row of the parent within the same thread, or -1."""
+    where = nodes.select("thread_id", parent_id="node_id").with_row_index("parent")
+    found = nodes.join(
+        where, on=["thread_id", "parent_id"], how="left", maintain_order="left", nulls_equal=False
+    )
+    return found.with_columns(pl.col("parent").cast(pl.Int64).fill_null(-1))

@@ -1,0 +1,79 @@
+"""Everything this project raises on purpose.
+
+    SadError                 1
+    ├── SettingsError        3   settings that do not validate, a folder made with others
+    ├── DataError            4   input that cannot be read: path, line, field
+    │   ├── LabelError       4   a label or vote outside the closed set
+    │   └── HandoverError    4   a file that a system hands to a task is not of its form
+    ├── ModelError           4   weights that are missing, damaged or of another digest
+    └── MissingExtraError    5   an optional dependency is not installed
+
+The number is the exit code of the command line. A message says what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+
+
+class SadError(Exception):
+    """The root of the tree: whatever a caller may want to catch from this project."""
+
+    exit_code = 1
+
+
+class SettingsError(SadError):
+    """Settings do not validate, or a folder was made with other settings."""
+
+    exit_code = 3
+
+
+class DataError(SadError):
+    """Input cannot be used.
+
+    Args:
+        path: the file or folder.
+        message: what is wrong and what to do.
+        line: 1-based line number, where there is one.
+        field: the column or key, where there is one.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        message: str,
+        *,
+        line: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.path, self.line, self.field = str(path), line, field
+        where = self.path + (f", line {line}" if line else "") + (f", {field}" if field else "")
+        super().__init__(f"{where}: {message}")
+
+
+class LabelError(DataError):
+    """A label or vote is outside the closed set."""
+
+
+class HandoverError(DataError):
+    """A hand-over file (run, bank, steering) is not of its form."""
+
+
+class ModelError(SadError):
+    """Model weights are missing, damaged, or not the ones expected."""
+
+    exit_code = 4
+
+
+class MissingExtraError(SadError):
+    """An optional dependency is needed and not installed."""
+
+    exit_code = 5
+
+    def __init__(self, extra: str, package: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{package} is not installed; install it with: pip install 'sad-dialogue[{extra}]'"
+        )

@@ -1,0 +1,1 @@
+"""Exporters: out of thread folders and builds into other forms."""

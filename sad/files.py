@@ -1,0 +1,77 @@
+"""Writing files so that a kill at any moment leaves either the old file or the new one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sad.errors import DataError
+
+
+@contextmanager
+def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """A temporary path beside ``path``; on success it is flushed to disk and renamed to ``path``.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(mode)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split())
+        message = f"cannot be written ({reason}); free the disk or choose another folder"
+        raise DataError(path, message) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``path``, all or nothing."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON to ``path``, all or nothing."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in the file at ``path``.
+
+    Raises:
+        DataError: the file is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(path, f"cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise DataError(path, f"is not JSON ({error})") from None
+
+
+def cache_dir() -> Path:
+    """Where models and the labelled sample are kept: ``$SAD_CACHE``, else ``~/.cache/sad``."""
+    return Path(os.environ.get("SAD_CACHE") or Path.home() / ".cache" / "sad")
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 (hex) of the bytes of ``path``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

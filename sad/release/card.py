@@ -1,0 +1,69 @@
+"""The card of a built folder: its README.md, whose head tells ``datasets`` what to load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sad.build import folder as built
+from sad.build.split import SPLITS
+from sad.files import write_text
+
+_BODY = """\
+# {name}
+
+Built by [sad-dialogue](https://pypi.org/project/sad-dialogue/) with the rule set `{rules}`.
+
+| table | rows | what a row is |
+| --- | --- | --- |
+{rows}
+
+`load_dataset(DIR)` gives `{default}`; `load_dataset(DIR, "utterances")` names another table.
+Stance: 1 supports the topic, 0 opposes it. Strategies are a set out of Question, Causality,
+Example, Analogy, Statement; `strategy_mask` is the same set as bits 1, 2, 4, 8, 16. Spans are code
+points, end exclusive. `label_source` says where the labels of an utterance come from. Speakers are
+keyed hashes. Nothing here may be redistributed with the text of Reddit users: see DATASHEET.md of
+the project.
+"""
+
+_ROWS = {
+    "examples": "topic, history, requested stance and strategies, target",
+    "dialogues": "one root-to-leaf path: utterance ids, oldest first",
+    "utterances": "one post or comment, its text stored once, its labels",
+}
+
+
+def write_card(folder: Path) -> None:
+    """Write README.md of the built ``folder``; ``examples`` is the default once it exists."""
+    tables = [t for t in _ROWS if t != "examples" or built.is_labelled(folder)]
+    head: dict[str, Any] = {
+        "pretty_name": "Strategic Argumentative Dialogue",
+        "language": ["en"],
+        "task_categories": ["text-generation", "text-classification"],
+        "configs": [_config(table, default=table == tables[0]) for table in tables],
+    }
+    counts = {table: _rows(folder, table) for table in tables}
+    body = _BODY.format(
+        name="SAD, a local build",
+        rules=yaml.safe_load((folder / ".run" / "settings.yaml").read_text())["rules"],
+        rows="\n".join(f"| `{t}` | {counts[t]:,} | {_ROWS[t]} |" for t in tables),
+        default=tables[0],
+    )
+    text = f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{body}"
+    write_text(folder / "README.md", text)
+
+
+def _config(table: str, *, default: bool) -> dict[str, Any]:
+    splits = ("train",) if table == "utterances" else SPLITS
+    files = [{"split": split, "path": f"{table}/{split}-*.parquet"} for split in splits]
+    config: dict[str, Any] = {"config_name": table, "data_files": files}
+    return {**config, "default": True} if default else config
+
+
+def _rows(folder: Path, table: str) -> int:
+    import polars as pl
+
+    files = (folder / table).glob("*.parquet")
+    return sum(pl.scan_parquet(f, glob=False).select(pl.len()).collect().item() for f in files)
