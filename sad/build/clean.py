@@ -80,13 +80,19 @@ def edits(text: pl.Expr) -> pl.Expr:
     return text.str.replace(r"(?s)\n[ \t*_~(\[]*(?i:edit|update)\s*\d*[*_]*\s*[:;\-–—.].*$", "")
 
 
+# Escaped marks wait in the private-use area while the others are taken out.
+_ESCAPED = {f"\\{mark}": chr(0xE000 + i) for i, mark in enumerate("*_~`^#>[]()\\")}
+
+
 def markup(text: pl.Expr) -> pl.Expr:
-    """Markdown marks go, their text stays."""
+    """Markdown marks go, their text stays; an escaped mark is text."""
+    text = text.str.replace_many(list(_ESCAPED), list(_ESCAPED.values()))
     text = text.str.replace_all(r"(?m)^[ \t]*(?:#{1,6}[ \t]+|[*+-][ \t]+|(?:[-*_][ \t]*){3,}$)", "")
     text = text.str.replace_all(r">!(.*?)!<", "$1")
     text = text.str.replace_all(r"\*{1,3}([^*\n]+)\*{1,3}", "$1")
     text = text.str.replace_all(r"(^|\s)_{1,3}([^_\n]+)_{1,3}", "$1$2")
-    return text.str.replace_all(r"~~|`+|\\([*_~>#&^\[\]()-])", "$1").str.replace_all(r"\^+", "")
+    text = text.str.replace_all(r"~~|`+|\^+|\\", "")
+    return text.str.replace_many(list(_ESCAPED.values()), [mark[1] for mark in _ESCAPED])
 
 
 def users(text: pl.Expr) -> pl.Expr:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -10,7 +11,10 @@ from sad.build import folder as built
 from sad.build.frames import write_parquet
 from sad.build.split import SPLITS
 from sad.errors import DataError
+from sad.files import write_json
 from sad.release.card import write_card
+
+RECORD = "labels.json"
 
 LABELS = {
     "utterance_id": pl.String,
@@ -22,10 +26,11 @@ LABELS = {
 }
 
 
-def apply(folder: Path, labels: pl.DataFrame) -> int:
+def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
     """Write ``labels`` into the utterances of ``folder``, then its examples and card.
 
-    Returns the number of examples. Labels of utterances that the folder lacks are left aside (a
+    Returns the number of examples. ``record`` says where the labels come from; it is written last
+    to ``.run/labels.json``, so its presence means that the labels are complete. Labels of utterances that the folder lacks are left aside (a
     build may have dropped them).
 
     Raises:
@@ -46,6 +51,7 @@ def apply(folder: Path, labels: pl.DataFrame) -> int:
         write_parquet(joined, built.shard(folder, "utterances", "train"))
         n = sum(_write_examples(folder, split, joined) for split in SPLITS)
         write_card(folder)
+        write_json(folder / ".run" / RECORD, record)
     return n
 
 

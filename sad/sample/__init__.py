@@ -1,0 +1,69 @@
+"""The sample: threads that we wrote, so that everything runs with no dump and no account.
+
+``RS_sample.ndjson`` and ``RC_sample.ndjson`` are a dump with the noise of real ones; ``gold.jsonl``
+holds our labels, ``votes.parquet`` the votes of five simulated annotators. Licence: CC BY 4.0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sad.build import labels
+from sad.build.authors import SAMPLE_KEY
+from sad.build.pipeline import Counts, Dumps, build
+from sad.build.settings import BuildSettings, preset
+from sad.files import cache_dir, sha256
+from sad.settings import merge, read_yaml
+from sad.types import Strategy
+
+HERE = Path(__file__).parent
+DUMPS = Dumps((HERE / "RS_sample.ndjson",), (HERE / "RC_sample.ndjson",))
+SETTINGS = HERE.parent / "configs" / "sample.yaml"
+VOTES = HERE / "votes.parquet"
+GOLD = HERE / "gold.jsonl"
+
+
+def settings() -> BuildSettings:
+    """The settings of ``configs/sample.yaml`` over the rule set ``paper``."""
+    return BuildSettings.parse(merge(preset("paper").dump(), read_yaml(SETTINGS)))
+
+
+def build_into(out: Path, *, on_stage: Callable[[str], None] = lambda _: None) -> Counts:
+    """Build the sample into ``out``; the counts per stage."""
+    return build(DUMPS, out, settings(), SAMPLE_KEY, on_stage=on_stage)
+
+
+def gold() -> list[dict[str, Any]]:
+    """Our labels: ``id, text, topic, stance, strategies, spans, labels_annotated`` per utterance."""
+    return [json.loads(line) for line in GOLD.read_text(encoding="utf-8").splitlines()]
+
+
+def gold_labels() -> pl.DataFrame:
+    """The gold as a label table (``sad.build.labels.LABELS``)."""
+    rows = [
+        {
+            "utterance_id": record["id"],
+            "stance": record["stance"],
+            "strategies": record["strategies"],
+            "strategy_mask": Strategy.from_labels(record["strategies"]).value,
+            "spans": record["spans"],
+            "label_source": "stance:gold; strategies:gold",
+        }
+        for record in gold()
+    ]
+    return pl.DataFrame(rows, schema=labels.LABELS)
+
+
+def labelled_folder() -> Path:
+    """A build of the sample with its gold labels, made once in the cache."""
+    digest = "".join(sha256(p)[:6] for p in (*DUMPS.files(), GOLD, SETTINGS))
+    folder = cache_dir() / f"sample-{digest}"
+    build_into(folder)
+    if not (folder / ".run" / labels.RECORD).exists():
+        labels.apply(folder, gold_labels(), {"method": "gold"})
+    return folder

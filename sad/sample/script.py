@@ -53,7 +53,7 @@ class Node:
     def add_sentence(self, labels: str, sentence: str, *, new_paragraph: bool) -> None:
         """Append one labelled sentence to both forms of the text."""
         raw = _TWO_FORMS.sub(lambda m: m[1], sentence)
-        clean = _TWO_FORMS.sub(lambda m: m[2], sentence)
+        clean = _TWO_FORMS.sub(lambda m: m[2].replace("\\n", "\n"), sentence)
         gap = "" if not self.text else "\n\n" if new_paragraph else " "
         self.raw += gap + raw
         self.text += gap

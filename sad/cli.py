@@ -1,0 +1,287 @@
+"""The command ``sad``. It builds settings and calls one public function per command.
+
+Groups of commands come from entry points named ``sad.commands`` and are imported only when used.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import typer.exceptions
+from typer.core import TyperGroup
+
+from sad import plugins
+from sad.errors import SadError
+
+_LISTS = ("--submissions", "--comments")  # options that take several files at once
+
+
+class _LazyGroup(TyperGroup):
+    """Our own commands and, imported only when used, those of other packages' entry points."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(_entry_points())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or cmd_name not in _entry_points():
+            return own
+        point = _entry_points()[cmd_name]
+        if "--help" in sys.argv[1:2] or len(sys.argv) == 1:
+            # The list of commands needs one line of each, which its source can tell unimported.
+            return TyperGroup(name=cmd_name, help=plugins.describe(point.module))
+        return typer.main.get_command(point.load())
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="sad.commands")}
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Build, annotate and benchmark Strategic Argumentative Dialogues. "
+    "Start with: sad build --sample --out runs/sample",
+)
+models_app = typer.Typer(no_args_is_help=True, help="Small real models from PyPI packages.")
+stats_app = typer.Typer(no_args_is_help=True, help="Figures of a built folder.")
+app.add_typer(models_app, name="models")
+app.add_typer(stats_app, name="stats")
+
+Built = Annotated[Path, typer.Argument(metavar="DIR", help="A built folder.")]
+Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
+File = typer.Option(exists=True, dir_okay=False, metavar="F...")
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 2 usage, 3 settings, 4 data, 5 extra, 130 Ctrl-C."""
+    arguments = _spread(list(sys.argv[1:] if argv is None else argv))
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("sad").setLevel(logging.INFO)
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name="sad", standalone_mode=False)
+    except SadError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped; run the same command again to go on", 130)
+    except typer.exceptions.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "sad"
+        message = getattr(error, "format_message", lambda: str(error))()
+        _fail(f"{message} (see: {command} --help)", 2)
+    if code == 130:
+        _fail("stopped; run the same command again to go on", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    sys.stderr.write(f"sad: {' '.join(message.split())}\n")
+    sys.exit(code)
+
+
+def _spread(arguments: list[str]) -> list[str]:
+    """``--comments A B`` as ``--comments A --comments B``, which is what the parser knows."""
+    spread: list[str] = []
+    option = None
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument if argument in _LISTS else None
+        elif option and spread[-1] != option:
+            spread.append(option)
+        spread.append(argument)
+    return spread
+
+
+@app.command()
+def build(
+    out: Out,
+    submissions: Annotated[list[Path] | None, File] = None,
+    comments: Annotated[list[Path] | None, File] = None,
+    threads: Annotated[Path | None, typer.Option(help="A thread folder.", metavar="DIR")] = None,
+    sample: Annotated[bool, typer.Option("--sample", help="Build the sample.")] = False,
+    settings: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, metavar="YAML")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Such as min_words=12.")
+    ] = None,
+    rules: Annotated[str, typer.Option(help="paper, or none to keep every node.")] = "paper",
+    author_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Key of the speaker hashes.")
+    ] = None,
+) -> None:
+    """Turn threads into dialogues.
+
+    Example: sad build --submissions RS.zst --comments RC.zst --out built
+    """
+    from sad.build import authors
+    from sad.build.pipeline import Dumps, Source, ThreadFolder
+    from sad.build.pipeline import build as run
+    from sad.build.settings import BuildSettings, preset
+    from sad.console import print_funnel, stages
+    from sad.settings import assign, merge, read_yaml
+
+    chosen = [bool(submissions or comments), threads is not None, sample]
+    if sum(chosen) != 1 or bool(submissions) != bool(comments):
+        raise typer.BadParameter(
+            "give one source: --submissions F... with --comments F..., --threads DIR, or --sample"
+        )
+    values = preset(rules).dump()
+    if sample:
+        from sad.sample import DUMPS, SETTINGS
+
+        values = merge(values, read_yaml(SETTINGS))
+    if settings:
+        values = merge(values, read_yaml(settings))
+    resolved = BuildSettings.parse(assign(values, assignments or []), where="settings")
+    source: Source
+    if sample:
+        source = DUMPS
+    elif threads:
+        source = ThreadFolder(threads)
+    else:
+        source = Dumps(tuple(submissions or ()), tuple(comments or ()))
+    use_public_key = sample and author_key is None
+    key = authors.SAMPLE_KEY if use_public_key else authors.read_key(author_key, out)
+    with stages() as on_stage:
+        counts = run(source, out, resolved, key, on_stage=on_stage)
+    print_funnel(counts)
+    typer.echo(f"built {out}; next: sad annotate label {out} --labeller cues")
+
+
+@app.command("import")
+def import_(
+    form: Annotated[str, typer.Argument(help="tree or modes.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", exists=True)],
+    out: Out,
+) -> None:
+    """Turn another source into a thread folder.
+
+    Example: sad import tree conversation.json --out threads
+    """
+    from sad import importers
+
+    counts = importers.run(form, source, out)
+    typer.echo(", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    typer.echo(f"imported into {out}; next: sad build --threads {out} --out DIR")
+
+
+@app.command()
+def export(
+    form: Annotated[str, typer.Argument(help="pushshift.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="THREADS_OR_BUILT", exists=True, file_okay=False)
+    ],
+    out: Out,
+) -> None:
+    """Write a thread folder or a build in another form.
+
+    Example: sad export pushshift threads --out dump
+    """
+    from sad import export as exporters
+
+    counts = plugins.load(exporters.__name__, form).run(source, out)
+    typer.echo(f"wrote {out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+
+
+@stats_app.command("build")
+def stats_build(
+    folder: Built,
+    plots: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Also write plots (SVG) there.")
+    ] = None,
+) -> None:
+    """Print the funnel, the sizes beside the paper's, and how strategies are used.
+
+    Example: sad stats build built --plots plots
+    """
+    from sad.console import print_funnel, print_sizes, print_usage
+    from sad.stats import funnel, usage
+
+    print_funnel(funnel.counts(folder))
+    print_sizes(funnel.sizes(folder))
+    print_usage(usage.strategies(folder))
+    if plots:
+        from sad.stats.plots import write_plots
+
+        typer.echo("wrote " + ", ".join(map(str, write_plots(folder, plots))))
+
+
+@app.command()
+def show(
+    folder: Built,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A dialogue, thread or utterance id.")
+    ] = None,
+) -> None:
+    """Print a dialogue or a thread, with coloured strategies; without ID, what there is.
+
+    Example: sad show built t3_4rl42j
+    """
+    from sad.console import print_listing, print_utterances
+    from sad.show import find, listing
+
+    if name is None:
+        print_listing(listing(folder))
+    else:
+        print_utterances(*find(folder, name))
+
+
+@app.command()
+def validate(folder: Built) -> None:
+    """Check every promise of the format; exit 4 if one is broken.
+
+    Example: sad validate built
+    """
+    from sad.errors import DataError
+    from sad.validate import checks
+
+    broken = 0
+    for name, fault in checks(folder):
+        typer.echo(f"{'ok    ' if fault is None else 'BROKEN'} {name}" + (f": {fault}" if fault else ""))
+        broken += fault is not None
+    if broken:
+        raise DataError(folder, f"{broken} promises of the format are broken; build it again")
+
+
+@app.command()
+def doctor() -> None:
+    """Report versions, extras, models, clashes of import names, and GPU."""
+    from sad.doctor import report
+
+    for line in report():
+        typer.echo(line)
+
+
+@models_app.command("fetch")
+def models_fetch(name: Annotated[str, typer.Argument(help="smollm2 or minilm.")]) -> None:
+    """Download a model, check its digest, convert it once, and print its folder.
+
+    Example: sad models fetch smollm2
+    """
+    from sad import models
+
+    typer.echo(models.fetch(name))
+
+
+@models_app.command("path")
+def models_path(name: Annotated[str, typer.Argument(help="smollm2 or minilm.")]) -> None:
+    """Print the folder of a fetched model.
+
+    Example: --model-args pretrained=$(sad models path smollm2)
+    """
+    from sad import models
+    from sad.errors import ModelError
+
+    folder = models.path(name)
+    if not folder.exists():
+        raise ModelError(f"{name} is not fetched yet; run: sad models fetch {name}")
+    typer.echo(folder)

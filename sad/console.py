@@ -1,0 +1,117 @@
+"""What the command line prints: tables, trees, progress. Text of users is never trusted."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sad.stats.funnel import rows
+from sad.stats.usage import Usage
+
+COLOURS = {
+    "Question": "blue",
+    "Causality": "red",
+    "Example": "green",
+    "Analogy": "magenta",
+    "Statement": "bright_black",
+}
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """A spinner with the name of the stage at work; plain lines where there is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda name: console.print(f"{name} ...")
+        return
+    with console.status("starting") as status:
+        yield lambda name: status.update(f"{name} ...")
+
+
+def print_funnel(counts: dict[str, dict[str, Any]]) -> None:
+    """One row per stage: seen, kept, and what each rule dropped."""
+    table = Table("stage", title="Funnel", title_justify="left")
+    table.add_column("seen", justify="right")
+    table.add_column("kept", justify="right")
+    table.add_column("dropped")
+    for stage, seen, kept, dropped in rows(counts):
+        why = ", ".join(f"{rule} {n:,}" for rule, n in dropped.items())
+        table.add_row(stage, f"{seen:,}", f"{kept:,}", why or "-")
+    _console().print(table)
+
+
+def print_sizes(sizes: list[tuple[str, int, int, str]]) -> None:
+    """Our sizes beside the paper's."""
+    table = Table("size", title="Sizes", title_justify="left")
+    table.add_column("here", justify="right")
+    table.add_column("SAD paper", justify="right")
+    table.add_column("stated by")
+    for what, ours, paper, remark in sizes:
+        table.add_row(what, f"{ours:,}", f"{paper:,}", remark)
+    _console().print(table)
+
+
+def print_usage(usage: Usage | None) -> None:
+    """How often each strategy is used."""
+    console = _console()
+    if usage is None:
+        console.print("not labelled yet; next: sad annotate label DIR --labeller cues")
+        return
+    table = Table("strategy", title=f"Labels of {usage.n:,} utterances", title_justify="left")
+    table.add_column("utterances", justify="right")
+    table.add_column("share", justify="right")
+    for label, n in [*usage.labels.items(), *usage.stances.items()]:
+        table.add_row(Text(label, COLOURS.get(label, "")), f"{n:,}", f"{n / usage.n:.1%}")
+    console.print(table)
+    console.print("from: " + "; ".join(f"{source} ({n:,})" for source, n in usage.sources.items()))
+
+
+def print_listing(listing: pl.DataFrame) -> None:
+    """The first dialogues of a folder."""
+    table = Table(*listing.columns, title="Dialogues (first ones)", title_justify="left")
+    for row in listing.iter_rows():
+        table.add_row(*(Text(_safe(str(value))) for value in row))
+    _console().print(table)
+
+
+def print_utterances(topic: str, utterances: pl.DataFrame, as_tree: bool) -> None:
+    """Utterances with stance, strategies and coloured evidence; indented by depth in a tree."""
+    console = _console()
+    console.print(Text(_safe(topic), "bold"))
+    console.print(Text.assemble(*((f" {label} ", f"reverse {c}") for label, c in COLOURS.items())))
+    for row in utterances.iter_rows(named=True):
+        indent = "  " * (row["depth"] if as_tree else 0)
+        head = Text(indent + row["utterance_id"], "bold")
+        side = {1: "support", 0: "oppose"}.get(row["stance"], "no stance")
+        head.append(f"  {side}", "cyan" if row["stance"] else "yellow")
+        head.append("  post's author" if row["is_op"] else "", "italic")
+        head.append("  earned a delta" if row["delta"] else "", "bold green")
+        head.append("  " + " ".join(row["strategies"] or ["not labelled"]), "dim")
+        console.print(head)
+        for line in _coloured(row["text"], row["spans"] or []).split("\n", allow_blank=True):
+            console.print(Text(indent + "  ").append_text(line))
+
+
+def _coloured(text: str, spans: list[dict[str, Any]]) -> Text:
+    coloured = Text(_safe(text))
+    for span in spans:
+        coloured.stylize(COLOURS.get(span["label"], ""), span["start"], span["end"])
+    return coloured
+
+
+def _safe(text: str) -> str:
+    """``text`` with control characters made visible, so that it cannot drive the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,0 +1,1 @@
+"""Figures of a built folder: pure counting here, drawing in ``plots``."""
