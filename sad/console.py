@@ -41,6 +41,17 @@ def stages() -> Iterator[Callable[[str], None]]:
         yield lambda name: status.update(f"{name} ...")
 
 
+@contextmanager
+def progress(what: str) -> Iterator[Callable[..., None]]:
+    """A bar that is told ``(done)`` or ``(done, total)``; nothing where there is no terminal."""
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)
+
+
 def print_funnel(counts: dict[str, dict[str, Any]]) -> None:
     """One row per stage: seen, kept, and what each rule dropped."""
     table = Table("stage", title="Funnel", title_justify="left")
