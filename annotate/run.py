@@ -29,9 +29,7 @@ def label_folder(
     Running it again writes the same bytes.
     """
     rows = built.read(folder, "utterances").select("utterance_id", "text", "parent_id", "thread_id")
-    topics = dict(
-        built.read(folder, "dialogues").select("thread_id", "topic").unique().iter_rows()
-    )
+    topics = dict(built.read(folder, "dialogues").select("thread_id", "topic").unique().iter_rows())
     texts = dict(rows.select("utterance_id", "text").iter_rows())
     items = [
         Item(name, text, topics.get(thread, ""), (texts[parent],) if parent else ())

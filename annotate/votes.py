@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from sad.build.frames import write_parquet
 from sad.errors import DataError, LabelError
 from sad.types import STRATEGY_LABELS
 
-VOTES = {
+VOTES: dict[str, Any] = {
     "utterance_id": pl.String,
     "annotator": pl.String,
     "kind": pl.String,  # stance or strategies
@@ -58,7 +59,7 @@ def read(paths: Iterable[Path]) -> pl.DataFrame:
 def _read_one(path: Path) -> pl.DataFrame:
     try:
         rows = pl.read_parquet(path, glob=False).select(list(VOTES))
-        rows = rows.cast(VOTES)  # type: ignore[arg-type]
+        rows = rows.cast(pl.Schema(VOTES))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(path, f"is not a vote table ({str(error).partition(chr(10))[0]})") from None
     known = pl.concat(

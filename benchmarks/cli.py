@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Evaluate models on the tasks."
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Evaluate models on the tasks.")
 
 
 @app.command()
@@ -73,9 +71,7 @@ def run(
 
 @app.command()
 def report(
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", exists=True, file_okay=False)
-    ],
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option("--out", metavar="F.html", help="The page to write.")],
     data: Annotated[
         Path | None,

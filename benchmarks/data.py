@@ -42,9 +42,7 @@ def replies(data: str | None = None, split: str = "auto", **_: Any) -> DatasetDi
     return _dataset(lambda *a: [d for d in utterance_docs(*a) if d["context"]], data, split)
 
 
-def _dataset(
-    docs: Callable[[Path, str], Docs], data: str | None, split: str
-) -> DatasetDict:
+def _dataset(docs: Callable[[Path, str], Docs], data: str | None, split: str) -> DatasetDict:
     import datasets
 
     folder = labelled_folder(data)

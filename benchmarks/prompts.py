@@ -61,7 +61,9 @@ def paper_nostrat(doc: dict[str, Any]) -> str:
 
 def strat_v1(doc: dict[str, Any]) -> str:
     """The prompt with the stance to take and the strategies to use, each defined in one line."""
-    wanted = "\n".join(f"- {name}: {STRATEGY_DEFINITIONS[name]}" for name in doc["target_strategies"])
+    wanted = "\n".join(
+        f"- {name}: {STRATEGY_DEFINITIONS[name]}" for name in doc["target_strategies"]
+    )
     stance = STANCES[doc["target_stance"]]
     return _opening(doc) + (
         f"# Your Stance\n{stance} the topic\n\n# Strategies\n{wanted}\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def scores_plot(runs: Sequence[Run]) -> str:
         fig.axes.invert_yaxis()
         fig.axes.set_xlim(-0.02, 1.02)
         fig.axes.grid(axis="x", color="#e2e8f0")
-        fig.axes.set_title("Scores (0 to 1; BLEU and ROUGE divided by 100), 95 % over trees")
+        fig.axes.set_title("Scores with 95 % intervals (BLEU, ROUGE: divided by 100)")
         fig.axes.legend(frameon=False, loc="best")
     return fig.svg
 
@@ -112,9 +113,17 @@ def _tables(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
         for score in run.scores:
             table = tables.setdefault(
                 score.task,
-                {"version": score.task_version, "prompt": score.prompt, "rows": {}, "n": {}},
+                {
+                    "version": score.task_version,
+                    "prompt": score.prompt,
+                    "rows": {},
+                    "n": {},
+                    "resamples": "",
+                },
             )
             i = score.interval
+            if i.resamples:
+                table["resamples"] = f"{i.resamples:,} resamples, seed {i.seed}"
             table["n"][place] = f"n = {i.n}, {i.n_trees} trees, split {score.split}"
             row = table["rows"].setdefault(score.metric, {"about": score.about, "cells": {}})
             row["cells"][place] = cell(i)
@@ -162,7 +171,7 @@ def _pieces(text: str, spans: list[dict[str, Any]]) -> list[tuple[str, list[str]
     cuts = sorted({0, len(text), *(s["start"] for s in spans), *(s["end"] for s in spans)})
     return [
         (text[a:b], [s["label"] for s in spans if s["start"] <= a and b <= s["end"]])
-        for a, b in zip(cuts, cuts[1:], strict=False)
+        for a, b in pairwise(cuts)
     ]
 
 

@@ -74,7 +74,9 @@ def _samples(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 yield json.loads(line)
             except ValueError:
-                raise DataError(path, "is not JSON; run the evaluation again", line=number) from None
+                raise DataError(
+                    path, "is not JSON; run the evaluation again", line=number
+                ) from None
 
 
 def _scores(task: str, results: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[Score]:

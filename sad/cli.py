@@ -73,13 +73,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         _fail("stopped; run the same command again to go on", 130)
     except typer.exceptions.TyperException as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "sad"
-        message = getattr(error, "format_message", lambda: str(error))()
-        _fail(f"{message} (see: {command} --help)", 2)
+        _fail(_usage(error), 2)
     if code == 130:
         _fail("stopped; run the same command again to go on", 130)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: typer.exceptions.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "sad"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message} (see: {command} --help)"
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -246,7 +250,9 @@ def validate(folder: Built) -> None:
 
     broken = 0
     for name, fault in checks(folder):
-        typer.echo(f"{'ok    ' if fault is None else 'BROKEN'} {name}" + (f": {fault}" if fault else ""))
+        typer.echo(
+            f"{'ok    ' if fault is None else 'BROKEN'} {name}" + (f": {fault}" if fault else "")
+        )
         broken += fault is not None
     if broken:
         raise DataError(folder, f"{broken} promises of the format are broken; build it again")

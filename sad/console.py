@@ -64,14 +64,14 @@ def print_funnel(counts: dict[str, dict[str, Any]]) -> None:
     _console().print(table)
 
 
-def print_sizes(sizes: list[tuple[str, int, int, str]]) -> None:
+def print_sizes(sizes: list[tuple[str, int, float, str]]) -> None:
     """Our sizes beside the paper's."""
     table = Table("size", title="Sizes", title_justify="left")
     table.add_column("here", justify="right")
     table.add_column("SAD paper", justify="right")
     table.add_column("stated by")
     for what, ours, paper, remark in sizes:
-        table.add_row(what, f"{ours:,}", f"{paper:,}", remark)
+        table.add_row(what, f"{ours:,}", f"{paper:,.0f}", remark)
     _console().print(table)
 
 

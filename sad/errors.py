@@ -8,7 +8,7 @@
     ├── ModelError           4   weights that are missing, damaged or of another digest
     └── MissingExtraError    5   an optional dependency is not installed
 
-The number is the exit code of the command line. A message says what is wrong, where, and what to do.
+The number is the exit code of the command line. A message says what is wrong, where, what to do.
 """
 
 from __future__ import annotations

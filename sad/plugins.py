@@ -6,6 +6,7 @@ import ast
 import importlib
 import pkgutil
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from sad.errors import SettingsError
@@ -24,9 +25,9 @@ def describe(module: str) -> str:
     """The first docstring line of ``module``, read without importing it ("" if it has none)."""
     try:
         spec = find_spec(module)
-        source = getattr(spec.loader, "get_source")(module) if spec else None
-        docstring = ast.get_docstring(ast.parse(source or "")) or ""
-    except (ImportError, AttributeError, SyntaxError):
+        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        docstring = ast.get_docstring(ast.parse(source)) or ""
+    except (ImportError, OSError, SyntaxError):
         return ""
     return docstring.partition("\n")[0]
 

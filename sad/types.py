@@ -76,6 +76,9 @@ class Strategy(Flag):
         return mask
 
 
+NO_STRATEGY = Strategy(0)
+"""The empty set."""
+
 STRATEGY_LABELS: tuple[str, ...] = tuple(member.label for member in Strategy)
 """The five names in canonical order: axis L of every score matrix."""
 
@@ -132,7 +135,7 @@ class Utterance:
     text: str
     is_op: bool
     stance: Stance | None = None
-    strategies: Strategy = Strategy(0)
+    strategies: Strategy = NO_STRATEGY
     spans: tuple[Span, ...] = ()
 
 

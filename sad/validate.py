@@ -99,8 +99,10 @@ def _leakage(tables: Tables) -> str | None:
 def _groups(tables: Tables) -> str | None:
     """No topic group is in two splits, by hash or by time."""
     for column in ("split", "split_time"):
-        spread = tables["dialogues"].group_by("topic_group").agg(
-            n=pl.col(column).drop_nulls().n_unique()
+        spread = (
+            tables["dialogues"]
+            .group_by("topic_group")
+            .agg(n=pl.col(column).drop_nulls().n_unique())
         )
         if (wrong := spread.filter(pl.col("n") > 1)).height:
             return f"{column}: {_first(wrong, 'topic_group')}"

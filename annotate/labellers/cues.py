@@ -34,16 +34,16 @@ Measured on the sample's gold (n = 441) by ``annotate.evaluate.calibration``; a 
 """
 
 _BE = ["is", "are", "was", "were", "be", "been", "being", "'s", "'re"]
-_KIN = (
-    "uncle aunt mother mum mom father dad sister brother son daughter cousin neighbour neighbor "
-    "friend colleague wife husband boss teacher grandmother grandfather gran grandad nephew niece "
-    "roommate flatmate landlord coworker school town street village office team employer"
-).split()
-_PAST = (
-    "was were had went got took made said told saw came lost paid bought spent left worked lived "
-    "moved started stopped tried ended became found kept gave put sat stood ran taught used asked "
-    "decided closed opened cost sold won met"
-).split()
+_KIN = """
+    uncle aunt mother mum mom father dad sister brother son daughter cousin neighbour neighbor
+    friend colleague wife husband boss teacher grandmother grandfather gran grandad nephew niece
+    roommate flatmate landlord coworker school town street village office team employer
+""".split()  # noqa: SIM905
+_PAST = """
+    was were had went got took made said told saw came lost paid bought spent left worked lived
+    moved started stopped tried ended became found kept gave put sat stood ran taught used asked
+    decided closed opened cost sold won met
+""".split()  # noqa: SIM905
 
 
 def _lower(*words: str) -> list[dict[str, Any]]:
@@ -214,7 +214,9 @@ def _label(item: Item, spans: list[Span]) -> Label:
     fired = Strategy(0)
     for span in spans:
         fired |= span.label
-    if not fired and item.text.strip():  # nothing but symbols: an utterance has a label all the same
+    if (
+        not fired and item.text.strip()
+    ):  # nothing but symbols: an utterance has a label all the same
         fired = Strategy.STATEMENT
         spans = [Span(fired, 0, len(item.text))]
     scores = tuple(CALIBRATION[s][0 if s in fired else 1] for s in Strategy)

@@ -14,18 +14,20 @@ import polars as pl
 
 Step = Callable[[pl.Expr], pl.Expr]
 
-DELTA_TOKEN = r"(?i:!delta)\b|∆|\bΔ\b|&#8710;"
+DELTA_MARK = r"(?i:!delta)\b|∆|\bΔ\b|&#8710;"
 """What awards a delta: ``!delta``, U+2206, U+0394 standing alone, and the numeric entity."""
 
 BOT_NAMES = ("deltabot", "automoderator", "changemyviewbot", "snapshillbot", "remindmebot")
 
 STOP_WORDS = tuple(
-    "a about above after again against all am an and any are as at be because been before being "
-    "below between both but by can could did do does doing down during each few for from further "
-    "had has have having he her here hers him his how i if in into is it its just me more most my "
-    "no nor not now of off on once only or other our out over own same she should so some such "
-    "than that the their them then there these they this those through to too under until up very "
-    "was we were what when where which while who whom why will with would you your".split()
+    """
+    a about above after again against all am an and any are as at be because been before being below
+    between both but by can could did do does doing down during each few for from further had has
+    have having he her here hers him his how i if in into is it its just me more most my no nor not
+    now of off on once only or other our out over own same she should so some such than that the
+    their them then there these they this those through to too under until up very was we were what
+    when where which while who whom why will with would you your
+    """.split()  # noqa: SIM905  a page of words reads better than a page of quotes
 )
 """Common English function words. Source: ours."""
 
@@ -47,7 +49,7 @@ def _unescaped(texts: pl.Series) -> pl.Series:
 
 
 def invisible(text: pl.Expr) -> pl.Expr:
-    """Zero-width characters and control characters go; exotic line breaks become ``\\n``."""
+    r"""Zero-width characters and control characters go; exotic line breaks become ``\\n``."""
     text = text.str.replace_all("\r\n?|[\u2028\u2029\u0085\x0b\x0c]", "\n")
     return text.str.replace_all(r"[\u200b-\u200d\u2060\ufeff]|[\x00-\x08\x0e-\x1f\x7f]", "")
 
@@ -72,7 +74,7 @@ def links(text: pl.Expr) -> pl.Expr:
 def deltas(text: pl.Expr) -> pl.Expr:
     """Delta tokens and "delta awarded" lines go: they tell the outcome."""
     text = text.str.replace_all(r"(?im)^[ \t*_]*delta (?:awarded|given)\b[^\n]*$", "")
-    return text.str.replace_all(DELTA_TOKEN, "")
+    return text.str.replace_all(DELTA_MARK, "")
 
 
 def edits(text: pl.Expr) -> pl.Expr:

@@ -77,4 +77,3 @@ def root_to_leaf_paths(parent: Index, leaf: Index) -> tuple[Index, Index]:
 
 def _rounds(n: int) -> int:
     return max(n, 1).bit_length() + 1
-

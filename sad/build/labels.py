@@ -16,7 +16,7 @@ from sad.release.card import write_card
 
 RECORD = "labels.json"
 
-LABELS = {
+LABELS: dict[str, Any] = {
     "utterance_id": pl.String,
     "stance": pl.UInt8,  # null: keep the one of the build
     "strategies": pl.List(pl.String),
@@ -29,9 +29,9 @@ LABELS = {
 def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
     """Write ``labels`` into the utterances of ``folder``, then its examples and card.
 
-    Returns the number of examples. ``record`` says where the labels come from; it is written last
-    to ``.run/labels.json``, so its presence means that the labels are complete. Labels of utterances that the folder lacks are left aside (a
-    build may have dropped them).
+    Returns the number of examples. Labels of utterances that the folder lacks are left aside (a
+    build may have dropped them). ``record`` says where the labels come from; it is written last,
+    to ``.run/labels.json``, so its presence means that the labels are complete.
 
     Raises:
         DataError: an utterance of the folder has no label.
@@ -57,9 +57,7 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
 
 def _write_examples(folder: Path, split: str, utterances: pl.DataFrame) -> int:
     dialogues = built.read(folder, "dialogues", split)
-    turn = pl.struct(
-        stance=pl.col("stance"), text=pl.col("text"), strategies=pl.col("strategies")
-    )
+    turn = pl.struct(stance=pl.col("stance"), text=pl.col("text"), strategies=pl.col("strategies"))
     turns = (
         dialogues.select("dialogue_id", "topic", utterance_id="utterance_ids")
         .explode("utterance_id")
@@ -81,5 +79,5 @@ def _write_examples(folder: Path, split: str, utterances: pl.DataFrame) -> int:
         target_strategies=target.field("strategies"),
         target=target.field("text"),
     )
-    write_parquet(examples.cast(built.EXAMPLES), built.shard(folder, "examples", split))
+    write_parquet(examples.match_to_schema(built.EXAMPLES), built.shard(folder, "examples", split))
     return examples.height

@@ -10,7 +10,7 @@ import lzma
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import polars as pl
 import zstandard
@@ -23,25 +23,23 @@ _FALLBACK_BYTES = 1 << 14
 _WINDOW = 1 << 31  # dumps are compressed with a 2 GiB window
 
 
-def _zst(file: IO[bytes]) -> IO[bytes]:
+def _zst(file: IO[bytes]) -> Any:
     decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
     return decompressor.stream_reader(file, read_across_frames=True)
 
 
-_OPENERS: tuple[tuple[bytes, str, Callable[[IO[bytes]], IO[bytes]]], ...] = (
-    (b"\x28\xb5\x2f\xfd", ".zst", _zst),
-    (b"\x1f\x8b", ".gz", lambda file: gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type,return-value]
-    (b"BZh", ".bz2", lambda file: bz2.BZ2File(file)),  # type: ignore[return-value]
-    (b"\xfd7zXZ\x00", ".xz", lambda file: lzma.LZMAFile(file)),  # type: ignore[return-value]
-)
-"""Magic bytes, file ending, opener. The bytes decide; the ending must agree."""
+_OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
+    ".zst": (b"\x28\xb5\x2f\xfd", _zst),
+    ".gz": (b"\x1f\x8b", gzip.open),
+    ".bz2": (b"BZh", bz2.open),
+    ".xz": (b"\xfd7zXZ\x00", lzma.open),
+}
+"""File ending -> magic bytes and opener. The bytes decide; the ending must agree."""
 
 _BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
 
 
-def submissions(
-    paths: Iterable[Path], subreddit: str | None, counts: Counter[str]
-) -> pl.DataFrame:
+def submissions(paths: Iterable[Path], subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
     """The submissions in the dumps ``paths``, in file order; see ``read``."""
     return _typed(read(paths, SUBMISSIONS, subreddit, counts), SUBMISSIONS)
 
@@ -66,8 +64,7 @@ def read(
     frames = [pl.DataFrame(schema=dict.fromkeys(names, pl.String))]
     for path in paths:
         here: Counter[str] = Counter()
-        for batch in batches(path):
-            frames.append(_select(_parse(batch, names, here), subreddit, here))
+        frames += [_select(_parse(b, names, here), subreddit, here) for b in batches(path)]
         if here["seen"] > here["blank"] and here["seen"] == here["blank"] + here["bad_json"]:
             raise DataError(path, "no line is a JSON object; give a dump of one object per line")
         counts += here
@@ -99,9 +96,9 @@ def batches(path: Path) -> Iterator[bytes]:
 def _opened(path: Path, file: IO[bytes]) -> IO[bytes]:
     head = file.read(8)
     file.seek(0)
-    for magic, ending, opener in _OPENERS:
+    for ending, (magic, opener) in _OPENERS.items():
         if head.startswith(magic):
-            return opener(file)
+            return cast(IO[bytes], opener(file))
         if path.suffix == ending and head:
             raise DataError(path, f"is named {ending} but is not such a file (at byte 0)")
     return file
@@ -132,7 +129,7 @@ def _mended(line: bytes, counts: Counter[str]) -> bytes:
 
 
 def _objects(batch: bytes, schema: dict[str, type[pl.String]]) -> pl.DataFrame:
-    """The objects of ``batch``; a batch that does not parse is halved until the culprit is small."""
+    """The objects of ``batch``; one that does not parse is halved until the culprit is small."""
     try:
         # With an all-text schema polars writes numbers and booleans as text, which is what the
         # dumps need: the type of a field changes from month to month.
@@ -178,8 +175,13 @@ def _select(frame: pl.DataFrame, subreddit: str | None, counts: Counter[str]) ->
 def _typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     # Later files name the retrieval time retrieved_utc.
     frame = frame.with_columns(retrieved_on=pl.coalesce("retrieved_on", "retrieved_utc"))
-    casts = {pl.Int64: _integer, pl.Boolean: lambda c: c == "true", pl.String: lambda c: c}
-    return frame.select(casts[dtype](pl.col(name)).alias(name) for name, dtype in schema.items())
+    return frame.select(_cast(pl.col(name), dtype).alias(name) for name, dtype in schema.items())
+
+
+def _cast(column: pl.Expr, dtype: type[pl.DataType]) -> pl.Expr:
+    if dtype is pl.Int64:
+        return _integer(column)
+    return column == "true" if dtype is pl.Boolean else column
 
 
 def _integer(column: pl.Expr) -> pl.Expr:

@@ -43,14 +43,18 @@ def bot(_: BuildSettings) -> pl.Expr:
 
 def moderator(_: BuildSettings) -> pl.Expr:
     """Written as a moderator, or a removal notice."""
-    notice = r"(?i)^sorry,? \S+,? your (?:comment|submission|post) has been (?:automatically )?removed"
+    notice = (
+        r"(?i)^sorry,? \S+,? your (?:comment|submission|post) has been (?:automatically )?removed"
+    )
     official = pl.col("distinguished").str.to_lowercase().is_in(["moderator", "admin"])
     return official.fill_null(False) | pl.col("body").str.contains(notice)
 
 
 def meta(_: BuildSettings) -> pl.Expr:
     """A post about the subreddit itself, by its title."""
-    return pl.col("title").str.contains(r"(?i)^\W*(?:meta|mod ?post|mod)\b\W|^\W*fresh topic friday")
+    return pl.col("title").str.contains(
+        r"(?i)^\W*(?:meta|mod ?post|mod)\b\W|^\W*fresh topic friday"
+    )
 
 
 def empty(_: BuildSettings) -> pl.Expr:

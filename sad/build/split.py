@@ -24,10 +24,16 @@ def assign(dialogues: pl.DataFrame, posted: pl.DataFrame, settings: Split) -> pl
     Args:
         dialogues: with ``thread_id`` and ``topic``.
         posted: ``thread_id``, ``posted_utc`` (seconds or null).
+        settings: shares, salt and time cut.
     """
     threads = dialogues.select("thread_id", "topic").unique().join(posted, on="thread_id")
     # The cleaned title decides, whatever the rule set, so that a thread never changes its split.
-    normal = clean.topic(pl.col("topic")).str.to_lowercase().str.replace_all(r"[\W_]+", " ").str.strip_chars()
+    normal = (
+        clean.topic(pl.col("topic"))
+        .str.to_lowercase()
+        .str.replace_all(r"[\W_]+", " ")
+        .str.strip_chars()
+    )
     normal = pl.when(normal == "").then("thread_id").otherwise(normal)
     threads = threads.with_columns(normal=normal)
     groups = threads.select(pl.col("normal").unique().sort())

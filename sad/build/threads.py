@@ -1,4 +1,4 @@
-"""From submissions and comments to the nodes of trees: one row per node, parents before children."""
+"""From submissions and comments to the nodes of trees: one row per node, parents first."""
 
 from __future__ import annotations
 

@@ -51,19 +51,16 @@ def _of_build(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     topics = built.read(folder, "dialogues").select("thread_id", "topic").unique()
     rows = built.read(folder, "utterances").join(topics, on="thread_id", how="left")
     rows = rows.sort("created_utc", "thread_id", "depth", "utterance_id", nulls_last=True)
-    common = ["created_utc", pl.col("speaker").alias("author"), _bare("utterance_id").alias("id")]
+    rows = rows.with_columns(
+        author="speaker",
+        id=pl.col("utterance_id").str.replace("^t[13]_", ""),
+        subreddit=pl.lit("changemyview"),
+    )
+    common = ("id", "author", "created_utc", "subreddit")
     is_post = pl.col("parent_id").is_null()
-    posts = rows.filter(is_post).select(
-        *common, title="topic", selftext="text", subreddit=pl.lit("changemyview")
-    )
-    replies = rows.filter(~is_post).select(
-        *common, "parent_id", link_id="thread_id", body="text", subreddit=pl.lit("changemyview")
-    )
+    posts = rows.filter(is_post).select(*common, title="topic", selftext="text")
+    replies = rows.filter(~is_post).select(*common, "parent_id", link_id="thread_id", body="text")
     return _filled(posts, SUBMISSIONS), _filled(replies, COMMENTS)
-
-
-def _bare(column: str) -> pl.Expr:
-    return pl.col(column).str.replace("^t[13]_", "")
 
 
 def _filled(rows: pl.DataFrame, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:

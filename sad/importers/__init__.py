@@ -1,4 +1,4 @@
-"""Importers: one module per source form, each ``read(path) -> (tables, counts)`` for a thread folder."""
+"""Importers: one module per source form, each with ``read(path) -> (tables, counts)``."""
 
 from __future__ import annotations
 

@@ -96,4 +96,6 @@ def _reply(node: dict[str, Any], parent: str | None, link: str, path: Path) -> d
 
 def _quoted(text: str) -> str:
     """``text`` with upstream's ``<quote>`` marks written as the quoted lines they were."""
-    return _QUOTE.sub(lambda m: "\n\n> " + m[1].strip().replace("\n", "\n> ") + "\n\n", text).strip()
+    return _QUOTE.sub(
+        lambda m: "\n\n> " + m[1].strip().replace("\n", "\n> ") + "\n\n", text
+    ).strip()

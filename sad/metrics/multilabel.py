@@ -27,7 +27,7 @@ def f1_per_label(summed: Array) -> Array:
 
 def macro_f1(summed: Array) -> Array:
     """Mean of the F1 of the labels; summed ``counts`` [..., 3 L] to [...]."""
-    return f1_per_label(summed).mean(axis=-1)
+    return np.asarray(f1_per_label(summed).mean(axis=-1))
 
 
 def micro_f1(summed: Array) -> Array:
@@ -56,7 +56,7 @@ def jaccard(gold: ArrayLike, predicted: ArrayLike) -> Array:
 
 
 def confusion(gold: ArrayLike, predicted: ArrayLike) -> Array:
-    """True positives, false positives, false negatives, true negatives of 0/1 decisions: [..., 4]."""
+    """True and false positives, false and true negatives of 0/1 decisions: [..., 4]."""
     g, p = np.asarray(gold, np.float64), np.asarray(predicted, np.float64)
     return np.stack([g * p, (1 - g) * p, g * (1 - p), (1 - g) * (1 - p)], axis=-1)
 

@@ -89,7 +89,7 @@ def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
 
 
 def copied(hypothesis: str, sources: Sequence[str], n: int = 4) -> tuple[int, int]:
-    """How many of the n-grams of ``hypothesis`` stand in one of ``sources``, and how many it has."""
+    """How many n-grams of ``hypothesis`` stand in one of ``sources``, and how many it has."""
     found = ngrams(tokens(hypothesis), n)
     known = {gram for source in sources for gram in ngrams(tokens(source), n)}
     return sum(count for gram, count in found.items() if gram in known), found.total()

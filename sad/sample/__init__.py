@@ -39,7 +39,7 @@ def build_into(out: Path, *, on_stage: Callable[[str], None] = lambda _: None) -
 
 
 def gold() -> list[dict[str, Any]]:
-    """Our labels: ``id, text, topic, stance, strategies, spans, labels_annotated`` per utterance."""
+    """Our labels, one record per utterance, as in ``gold.jsonl``."""
     return [json.loads(line) for line in GOLD.read_text(encoding="utf-8").splitlines()]
 
 

@@ -130,7 +130,9 @@ class _Thread:
         quoted = "".join(f"{marker}{text}\n\n" for text in node.values("quote"))
         before = "".join(f"{text}\n\n" for text in node.values("before"))
         after = "".join(f"\n\n{text}" for text in (*node.values("after"), *node.values("delta")))
-        edits = "".join(_EDITS[(self.number + i) % 4] + t for i, t in enumerate(node.values("edit")))
+        edits = "".join(
+            _EDITS[(self.number + i) % 4] + t for i, t in enumerate(node.values("edit"))
+        )
         footnote = _FOOTNOTE if node.values("footnote") else ""
         body = f"{before}{quoted}{node.raw}{after}{edits}{footnote}"
         return body.replace("\\u2028", "\u2028").replace("\\n", "\n")

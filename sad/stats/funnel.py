@@ -19,7 +19,7 @@ def rows(counts: dict[str, dict[str, Any]]) -> list[tuple[str, int, int, dict[st
     ]
 
 
-def sizes(folder: Path) -> list[tuple[str, int, int, str]]:
+def sizes(folder: Path) -> list[tuple[str, int, float, str]]:
     """(what, ours, the paper's, remark) for each size that the paper or a digest of it states."""
     utterances = built.read(folder, "utterances")
     dialogues = built.read(folder, "dialogues")

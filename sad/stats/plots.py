@@ -37,7 +37,7 @@ class Figure:
 
 
 @contextmanager
-def figure(width: float = 6.4, height: float = 3.0) -> Iterator[Figure]:
+def figure(width: float = 7.2, height: float = 3.0) -> Iterator[Figure]:
     """A figure in the house style; ``svg`` is set on leaving."""
     try:
         import matplotlib as mpl
