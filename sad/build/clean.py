@@ -91,8 +91,8 @@ def markup(text: pl.Expr) -> pl.Expr:
     text = text.str.replace_many(list(_ESCAPED), list(_ESCAPED.values()))
     text = text.str.replace_all(r"(?m)^[ \t]*(?:#{1,6}[ \t]+|[*+-][ \t]+|(?:[-*_][ \t]*){3,}$)", "")
     text = text.str.replace_all(r">!(.*?)!<", "$1")
-    text = text.str.replace_all(r"\*{1,3}([^*\n]+)\*{1,3}", "$1")
-    text = text.str.replace_all(r"(^|\s)_{1,3}([^_\n]+)_{1,3}", "$1$2")
+    text = text.str.replace_all(r"\*{1,3}([^*\s](?:[^*\n]*[^*\s])?)\*{1,3}", "$1")
+    text = text.str.replace_all(r"(^|\s)_{1,3}([^_\s](?:[^_\n]*[^_\s])?)_{1,3}", "$1$2")
     text = text.str.replace_all(r"~~|`+|\^+|\\", "")
     return text.str.replace_many(list(_ESCAPED.values()), [mark[1] for mark in _ESCAPED])
 

@@ -19,17 +19,41 @@ from sad.build.frames import COMMENTS, SUBMISSIONS, Schema
 from sad.errors import DataError
 
 BATCH_BYTES = 16 << 20
+_CHUNK_BYTES = 1 << 18
 _FALLBACK_BYTES = 1 << 14
 _WINDOW = 1 << 31  # dumps are compressed with a 2 GiB window
 
 
-def _zst(file: IO[bytes]) -> Any:
-    decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    return decompressor.stream_reader(file, read_across_frames=True)
+class _ZstReader:
+    """Reads the frames of a zst file one after another, and notices when the last is cut off.
+
+    The library's own stream reader ends quietly where a file does.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+        self._frame: Any = None
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """About ``size`` decompressed bytes, or none at the end of the file."""
+        parts: list[bytes] = []
+        have = 0
+        while have < size and (data := self._rest or self._file.read(_CHUNK_BYTES)):
+            self._frame = self._frame or self._decompressor.decompressobj()
+            parts.append(self._frame.decompress(data))
+            have += len(parts[-1])
+            self._rest = self._frame.unused_data
+            if self._frame.eof:
+                self._frame = None
+        if not have and self._frame is not None:
+            raise EOFError("the file ends inside a compressed frame")
+        return b"".join(parts)
 
 
 _OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
-    ".zst": (b"\x28\xb5\x2f\xfd", _zst),
+    ".zst": (b"\x28\xb5\x2f\xfd", _ZstReader),
     ".gz": (b"\x1f\x8b", gzip.open),
     ".bz2": (b"BZh", bz2.open),
     ".xz": (b"\xfd7zXZ\x00", lzma.open),

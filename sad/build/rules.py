@@ -43,9 +43,9 @@ def bot(_: BuildSettings) -> pl.Expr:
 
 def moderator(_: BuildSettings) -> pl.Expr:
     """Written as a moderator, or a removal notice."""
-    notice = (
-        r"(?i)^sorry,? \S+,? your (?:comment|submission|post) has been (?:automatically )?removed"
-    )
+    named = r"(?:/?u/[\w-]+,?|[\w-]+,)"
+    removed = r"your (?:comment|submission|post) has been (?:automatically )?removed"
+    notice = rf"(?i)^sorry,? {named} {removed}"
     official = pl.col("distinguished").str.to_lowercase().is_in(["moderator", "admin"])
     return official.fill_null(False) | pl.col("body").str.contains(notice)
 

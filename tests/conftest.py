@@ -1,0 +1,102 @@
+"""Shared fixtures: the labelled sample, the real data of SAD_DATA, the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from sad import cli, models, sample
+from sad.build import labels
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def _own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds make their author key in a folder of the test session, not in the user's home."""
+    home = tmp_path_factory.getbasetemp() / "home"
+    monkeypatch.setattr("sad.build.authors.DEFAULT_KEY_FILE", home / "author.key")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Run the command line in this process: ``run("build", "--sample", ...)``."""
+
+    def call(*arguments: Any) -> Done:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Done(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def built_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of the sample, unlabelled. Tests must not write to it."""
+    folder = tmp_path_factory.mktemp("sample") / "built"
+    sample.build_into(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gold_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of the sample with its gold labels. Tests must not write to it."""
+    folder = tmp_path_factory.mktemp("gold") / "built"
+    sample.build_into(folder)
+    labels.apply(folder, sample.gold_labels(), {"method": "gold"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data, named by the environment variable SAD_DATA."""
+    folder = os.environ.get("SAD_DATA")
+    if not folder:
+        pytest.skip("SAD_DATA is not set: no real data")
+    path = Path(folder)
+    assert path.is_dir(), f"SAD_DATA={folder} is not a folder"
+    return path
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The real SmolLM2-135M-Instruct."""
+    folder = models.path("smollm2")
+    if not folder.exists():
+        pytest.skip("SmolLM2 is not fetched: sad models fetch smollm2")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama with a byte-level tokenizer: the real classes, three orders smaller."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models as parts, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocab = {token: i for i, token in enumerate(["<eos>", *alphabet])}
+    tokenizer = Tokenizer(parts.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<eos>"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocab), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=8192,
+        eos_token_id=0, bos_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder

@@ -1,0 +1,50 @@
+"""Small makers of input and readers of output for the tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    """``rows`` as one JSON object per line."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+LONG = "this sentence is certainly long enough to be kept by the ten word rule of the paper"
+
+
+def post(name: str = "p", **fields: Any) -> dict[str, Any]:
+    """A submission line."""
+    return {
+        "id": name, "title": f"CMV: title {name}", "selftext": f"{LONG} {name}", "author": "op",
+        "created_utc": 1_500_000_000, "subreddit": "changemyview", **fields,
+    }  # fmt: skip
+
+
+def reply(name: str, parent: str, link: str = "p", **fields: Any) -> dict[str, Any]:
+    """A comment line; ``parent`` is a bare comment id, or the link itself."""
+    prefix = "t3_" if parent == link else "t1_"
+    return {
+        "id": name, "link_id": f"t3_{link}", "parent_id": prefix + parent,
+        "body": f"{LONG} {name}", "author": f"user_{name}", "created_utc": 1_500_000_100,
+        "subreddit": "changemyview", **fields,
+    }  # fmt: skip
+
+
+def tree_bytes(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file of a built folder outside ``.run``."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".run" not in path.relative_to(folder).parts
+    }
+
+
+def rows(frame: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    """The rows of ``columns`` as tuples."""
+    return frame.select(columns).rows()

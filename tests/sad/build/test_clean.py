@@ -1,0 +1,90 @@
+import polars as pl
+import pytest
+
+from sad.build import clean
+
+
+def _clean(step, text):
+    return pl.select(clean.STEPS[step](pl.lit(text, pl.String))).item()
+
+
+def _all(text):
+    for step in clean.STEPS:
+        text = _clean(step, text)
+    return text
+
+
+FOOT = "*Hello, users of CMV! This is a footnote from your moderators. Rules. Happy CMVing!*"
+
+
+@pytest.mark.parametrize(
+    ("step", "raw", "cleaned"),
+    [
+        ("entities", "a &amp; b &lt;c&gt; &quot;d&quot;", 'a & b <c> "d"'),
+        ("entities", "&amp;#8710; and &amp;gt;", "∆ and >"),
+        ("entities", "AT&T; fish & chips", "AT&T; fish & chips"),
+        ("invisible", "a\u200bb\ufeffc\u2028d\r\ne\x00f", "abc\nd\nef"),
+        ("footnotes", f"view\n\n_____\n\n> {FOOT}\n", "view\n"),
+        ("footnotes", f"view\n\n> {FOOT}", "view\n"),
+        ("footnotes", "Hello, users of this site", "Hello, users of this site"),
+        ("quotes", "> said before\n\nanswer", "\n\nanswer"),
+        ("quotes", "  >> twice\nanswer\n>", "\nanswer\n"),
+        ("quotes", ">!spoiler!< stays", ">!spoiler!< stays"),
+        ("quotes", "5 > 3 stays", "5 > 3 stays"),
+        ("links", "see [the study](https://a.org/x_(y)?z=1) now", "see the study now"),
+        ("links", 'see [it](http://a.org "title") now', "see it now"),
+        ("links", "at https://a.org/x?y=1, www.b.org and <http://c.org>.", "at   and ."),
+        ("links", "array[0](x) stays readable", "array0 stays readable"),
+        ("deltas", "you win !delta", "you win "),
+        ("deltas", "!Delta ∆ Δ &#8710;", "   "),
+        ("deltas", "the ΔT of water stays", "the ΔT of water stays"),
+        ("deltas", "yes\nDelta awarded for the point\nend", "yes\n\nend"),
+        ("edits", "text\n\nEDIT: later", "text\n"),
+        ("edits", "text\n**Edit 2:** later\nmore", "text"),
+        ("edits", "text\nUPDATE - later", "text"),
+        ("edits", "I edit: books and\nedit them well", "I edit: books and\nedit them well"),
+        ("markup", "# head\n* item\n**bold** _it_ ~~no~~ `x` 2^nd", "head\nitem\nbold it no x 2nd"),
+        ("markup", r"\*not\* \_this\_", "*not* _this_"),
+        ("markup", "2 * 3 * 4 and snake_case_name", "2 * 3 * 4 and snake_case_name"),
+        ("users", "ask /u/Some_One or u/other-1", "ask @user or @user"),
+        ("users", "you/us and e.g. u/s", "you/us and e.g. u/s"),
+        ("repeats", "the the the end and and so", "the end and so"),
+        ("repeats", "I had had enough that that day, very very much", None),
+        ("repeats", "the there then thethe", None),
+        ("spaces", "  a \t b \n\n\n\n c  . ", "a b\n\nc."),
+    ],
+)
+def test_step(step, raw, cleaned):
+    assert _clean(step, raw) == (raw if cleaned is None else cleaned)
+
+
+@pytest.mark.parametrize("step", list(clean.STEPS))
+@pytest.mark.parametrize("text", ["", "Plain words stay as they are, don't they?", None])
+def test_step_leaves_plain_text_alone(step, text):
+    assert _clean(step, text) == text
+
+
+def test_cleaning_again_changes_nothing():
+    raw = f"&gt; quote\n\n**I** think [so](http://a.org) the the end\n\nEDIT: x\n\n____\n\n> {FOOT}"
+    assert _all(_all(raw)) == _all(raw) == "I think so the end"
+
+
+@pytest.mark.parametrize(
+    ("title", "topic"),
+    [
+        ("CMV: Cats are best", "Cats are best"),
+        ("cmv - cats are best.", "cats are best."),
+        ("[CMV] Cats are best", "Cats are best"),
+        ("(cmv) Cats", "Cats"),
+        ("CMV.Cats are best", "Cats are best"),
+        ("I believe cats are best. CMV", "I believe cats are best"),
+        ("I believe cats are best, CMV!", "I believe cats are best"),
+        ("Cats are best (CMV)", "Cats are best"),
+        ("CMV: R&amp;D is best", "R&D is best"),
+        ("CMVs are a genre", "CMVs are a genre"),
+        ("The CMV format is good", "The CMV format is good"),
+        ("CMV", ""),
+    ],
+)
+def test_topic(title, topic):
+    assert pl.select(clean.topic(pl.lit(title))).item() == topic

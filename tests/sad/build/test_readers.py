@@ -1,0 +1,168 @@
+import bz2
+import gzip
+import json
+import lzma
+from collections import Counter
+
+import pytest
+import zstandard
+from helpers import reply
+
+from sad.build import readers
+from sad.errors import DataError
+
+LINES = b"".join(json.dumps(reply(f"c{i}", "p")).encode() + b"\n" for i in range(50))
+
+
+def _window_31(data):
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=31, enable_ldm=True)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return compressor.compress(data) + compressor.flush()
+
+
+def _two_frames(data):
+    half = data.index(b"\n", len(data) // 2) - 7  # the cut is inside a line
+    one = zstandard.ZstdCompressor()
+    return one.compress(data[:half]) + one.compress(data[half:])
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("RC.ndjson", bytes),
+        ("RC.gz", gzip.compress),
+        ("RC.bz2", bz2.compress),
+        ("RC.xz", lzma.compress),
+        ("RC.zst", zstandard.ZstdCompressor().compress),
+        ("RC_window.zst", _window_31),
+        ("RC_frames.zst", _two_frames),
+        ("RC_no_last_newline.ndjson", bytes.rstrip),
+    ],
+)
+def test_every_compression_gives_the_same_rows(tmp_path, name, pack, monkeypatch):
+    monkeypatch.setattr(readers, "BATCH_BYTES", 1000)  # batches cut lines
+    path = tmp_path / name
+    path.write_bytes(pack(LINES))
+    counts = Counter()
+    frame = readers.comments([path], "changemyview", counts)
+    assert frame["id"].to_list() == [f"c{i}" for i in range(50)]
+    assert counts["seen"] == counts["kept"] == 50
+
+
+def test_the_window_needs_more_than_the_default(tmp_path):
+    with pytest.raises(zstandard.ZstdError, match="memory"):
+        zstandard.ZstdDecompressor().stream_reader(_window_31(LINES)).read()
+
+
+def _read(tmp_path, raw, subreddit="changemyview"):
+    path = tmp_path / "RC.ndjson"
+    path.write_bytes(raw)
+    counts = Counter()
+    return readers.comments([path], subreddit, counts), counts
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("1491210000", 1491210000), ('"1491210000"', 1491210000), ("1491210000.0", 1491210000),
+     ('"1491210000.5"', 1491210000), ("null", None), ('"soon"', None), ("[]", None)],
+)  # fmt: skip
+def test_times_of_every_form(tmp_path, value, seconds):
+    line = f'{{"id": "a", "link_id": "t3_p", "created_utc": {value}}}\n'
+    frame, _ = _read(tmp_path, line.encode())
+    assert frame["created_utc"].to_list() == [seconds]
+
+
+@pytest.mark.parametrize("edited", ["false", "true", "1491210000", "1491210000.0", "null"])
+def test_edited_may_be_anything(tmp_path, edited):
+    frame, counts = _read(tmp_path, f'{{"id": "a", "edited": {edited}, "score": null}}\n'.encode())
+    assert frame["id"].to_list() == ["a"]
+    assert counts["kept"] == 1
+
+
+def test_later_name_of_the_retrieval_time(tmp_path):
+    frame, _ = _read(tmp_path, b'{"id":"a","retrieved_utc":"7"}\n{"id":"b","retrieved_on":8}\n')
+    assert frame["retrieved_on"].to_list() == [7, 8]
+
+
+GOOD = b'{"id":"good","body":"x"}'
+
+
+@pytest.mark.parametrize(
+    ("bad", "count"),
+    [
+        (b"", "blank"),
+        (b"   ", "blank"),
+        (b'{"id": "cut', "bad_json"),
+        (b"[1, 2]", "bad_json"),
+        (b'"text"', "bad_json"),
+        (b"null", "bad_json"),
+        (b"\x00\x00", "bad_json"),
+        (b'{"body": "no id"}', "no_id"),
+        (b'{"id": ""}', "no_id"),
+        (b'{"id":"x","subreddit":"AskScience"}', "other_subreddit"),
+    ],
+)
+def test_bad_line_is_counted_and_costs_no_good_line(tmp_path, bad, count):
+    frame, counts = _read(tmp_path, b"\n".join([GOOD, bad, GOOD, GOOD]) + b"\n")
+    assert frame.height == 3
+    assert counts[count] == 1
+    assert counts["seen"] == 4 == counts["kept"] + 1
+
+
+def test_many_bad_lines_among_many_good_ones(tmp_path):
+    lines = [b'{"broken' if i % 97 == 0 else b'{"id":"c%d"}' % i for i in range(5000)]
+    frame, counts = _read(tmp_path, b"\n".join(lines))
+    assert counts["bad_json"] == len(range(0, 5000, 97))
+    assert frame.height == 5000 - counts["bad_json"]
+    assert frame["id"].to_list() == [f"c{i}" for i in range(5000) if i % 97]
+
+
+def test_invalid_utf8_is_replaced_and_counted(tmp_path):
+    frame, counts = _read(tmp_path, b'{"id":"a","body":"bad \xff byte"}\n' + GOOD)
+    assert frame["body"].to_list() == ["bad � byte", "x"]
+    assert counts["undecodable"] == 1
+
+
+@pytest.mark.parametrize("body", ["a\u2028b", "a\u0085b", "a\x0cb", "a\x00b", "\U0001f600", "\ud800"])
+def test_odd_characters_stay_in_one_line(tmp_path, body):
+    frame, counts = _read(tmp_path, json.dumps({"id": "a", "body": body}).encode() + b"\n" + GOOD)
+    assert counts["kept"] == 2
+    if body != "\ud800":  # a lone surrogate is no character
+        assert frame["body"][0] == body
+
+
+def test_raw_nul_inside_a_line(tmp_path):
+    frame, _ = _read(tmp_path, b'{"id":"a","body":"x\x00y"}\n')
+    assert frame["body"].to_list() == ["x\x00y"]
+
+
+@pytest.mark.parametrize("subreddit", ["ChangeMyView", "CHANGEMYVIEW", "changemyview"])
+def test_subreddit_in_any_case(tmp_path, subreddit):
+    frame, _ = _read(tmp_path, f'{{"id": "a", "subreddit" : "{subreddit}"}}\n'.encode())
+    assert frame.height == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("RC.zst", zstandard.ZstdCompressor().compress(LINES * 20)[:-20]),
+        ("RC.gz", gzip.compress(LINES)[:-20]),
+        ("RC.bz2", bz2.compress(LINES)[:-20]),
+        ("RC.xz", lzma.compress(LINES)[:-20]),
+        ("RC_plain.zst", LINES),
+    ],
+)
+def test_damaged_file_is_refused_with_a_byte(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"byte \d"):
+        readers.comments([path], None, Counter())
+
+
+def test_file_without_a_json_line_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no line is a JSON object"):
+        _read(tmp_path, b"id,body\n1,x\n")
+
+
+def test_empty_file_has_no_rows(tmp_path):
+    assert _read(tmp_path, b"")[0].height == 0

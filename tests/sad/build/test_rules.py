@@ -1,0 +1,74 @@
+import polars as pl
+import pytest
+
+from sad.build.rules import RULES, reason
+from sad.build.settings import BuildSettings
+
+NINE, TEN = "one two three four five six seven eight nine", "dogs bark at night and people who sleep wake up"
+
+
+def _fired(settings=None, **fields):
+    node = {"body": fields.get("text", TEN), "text": TEN, "author": "somebody", "distinguished": None,
+            "title": None, "posted_utc": 1_500_000_000} | fields  # fmt: skip
+    schema = {"body": pl.String, "text": pl.String, "author": pl.String, "distinguished": pl.String,
+              "title": pl.String, "posted_utc": pl.Int64}  # fmt: skip
+    frame = pl.DataFrame([node], schema=schema)
+    frame = frame.with_columns(n_words=pl.col("text").str.count_matches(r"\S+").cast(pl.Int64))
+    return frame.select(reason(settings or BuildSettings())).item()
+
+
+@pytest.mark.parametrize(
+    ("rule", "drops", "keeps"),
+    [
+        ("deleted", {"body": "[deleted]"}, {"body": "it was [deleted]"}),
+        ("removed", {"body": " [removed] "}, {"body": "[removed] by me"}),
+        ("removed", {"body": "[ Removed by Reddit ]"}, {"body": "Removed by Reddit"}),
+        ("bot", {"author": "DeltaBot"}, {"author": "DeltaBotFan"}),
+        ("bot", {"author": "AutoModerator"}, {"author": None}),
+        ("moderator", {"distinguished": "moderator"}, {"distinguished": ""}),
+        ("moderator", {"body": "Sorry bob, your comment has been removed: rule 2"},
+         {"body": "Sorry that your comment has been removed, bob"}),
+        ("moderator", {"body": "Sorry u/bob, your submission has been automatically removed"}, {}),
+        ("meta", {"title": "[Meta] rules"}, {"title": "Metaphysics is useless"}),
+        ("meta", {"title": "Mod Post: news"}, {"title": "Modern art is fine"}),
+        ("meta", {"title": "Fresh Topic Friday thread"}, {"title": "Fridays should be free"}),
+        ("empty", {"text": ""}, {"text": TEN}),
+        ("short", {"text": NINE}, {"text": TEN}),
+        ("stopwords", {"text": "it is what it is and that is all there"},
+         {"text": "it is what it is and that is water there"}),
+        ("repetitive", {"text": "spam eggs " * 6}, {"text": "spam eggs " * 5}),
+        ("symbols", {"text": "aaa bbb cc dd ! ! ! ! ! ! !"}, {"text": "aaa bbb cc dd ! ! ! ! ! !"}),
+    ],
+)  # fmt: skip
+def test_rule_on_both_sides_of_its_border(rule, drops, keeps):
+    assert _fired(**drops) == rule
+    assert _fired(**keeps) is None
+
+
+def test_every_rule_is_tested_here():
+    marks = test_rule_on_both_sides_of_its_border.pytestmark[0].args[1]
+    assert {case[0] for case in marks} == set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("posted", "dropped"),
+    [
+        (1456790399, "window"),  # 2016-02-29 23:59:59
+        (1456790400, None),  # 2016-03-01 00:00:00
+        (1601510399, None),  # 2020-09-30 23:59:59
+        (1601510400, "window"),  # 2020-10-01 00:00:00
+        (None, None),
+    ],
+)
+def test_window_borders(posted, dropped):
+    assert _fired(posted_utc=posted) == dropped
+    assert _fired(BuildSettings(window=None), posted_utc=posted) is None
+
+
+def test_the_first_rule_is_the_reason():
+    assert _fired(body="[deleted]", text="[deleted]", author="DeltaBot") == "deleted"
+
+
+def test_no_rules_drop_nothing():
+    settings = BuildSettings(drop=[], window=None)
+    assert _fired(settings, text="", body="[deleted]", author="DeltaBot") is None

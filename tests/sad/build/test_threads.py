@@ -1,0 +1,76 @@
+import json
+from collections import Counter
+
+from helpers import post, reply, rows, write_lines
+
+from sad.build import readers
+from sad.build.threads import join
+
+
+def _join(tmp_path, posts, replies):
+    counts = Counter()
+    return join(
+        readers.submissions([write_lines(tmp_path / "RS", posts)], None, counts),
+        readers.comments([write_lines(tmp_path / "RC", replies)], None, counts),
+    )
+
+
+def test_tree_with_depths_and_parents(tmp_path):
+    found = _join(
+        tmp_path, [post()], [reply("b", "a"), reply("a", "p"), reply("c", "a"), reply("d", "b")]
+    )
+    assert rows(found.nodes, "node_id", "depth", "parent") == [
+        ("t3_p", 0, -1), ("t1_a", 1, 0), ("t1_b", 2, 1), ("t1_c", 2, 1), ("t1_d", 3, 2),
+    ]  # fmt: skip
+    assert found.dropped.is_empty()
+
+
+def test_later_retrieval_of_a_comment_wins_whatever_the_order(tmp_path):
+    old, new = reply("a", "p", body="old", retrieved_on=1), reply("a", "p", body="new", retrieved_on=2)
+    unknown = reply("a", "p", body="unknown")
+    for order in ([old, new, unknown], [new, unknown, old], [unknown, old, new]):
+        found = _join(tmp_path, [post()], order)
+        assert found.nodes["body"][1] == "new"
+        assert found.counts["duplicates"] == 2
+
+
+def test_orphans_and_what_hangs_below_them_are_counted(tmp_path):
+    found = _join(
+        tmp_path,
+        [post()],
+        [
+            reply("a", "gone"),
+            reply("b", "a"),
+            reply("c", "p", parent_id=77),
+            reply("d", "p", parent_id=None),
+            reply("e", "q", link="q"),  # its submission is missing
+            reply("f", "p", link_id="t3_q", parent_id="t3_p"),  # its parent is of another thread
+            reply("g", "p"),
+        ],
+    )
+    assert rows(found.nodes, "node_id") == [("t3_p",), ("t1_g",)]
+    assert found.counts["orphans"] == 6
+    assert sorted(found.dropped["rule"].unique()) == ["orphans"]
+
+
+def test_cycles_are_counted(tmp_path):
+    found = _join(
+        tmp_path, [post()], [reply("a", "b"), reply("b", "a"), reply("c", "c"), reply("d", "a")]
+    )
+    assert found.counts["cycles"] == 4
+    assert found.nodes.height == 1
+
+
+def test_a_comment_and_a_submission_may_share_an_id(tmp_path):
+    found = _join(tmp_path, [post("x")], [reply("x", "x", link="x")])
+    assert rows(found.nodes, "node_id") == [("t3_x",), ("t1_x",)]
+
+
+def test_deleted_authors_have_no_name(tmp_path):
+    found = _join(tmp_path, [post(author="[deleted]")], [reply("a", "p", author=None)])
+    assert found.nodes["author"].to_list() == [None, None]
+
+
+def test_nothing_at_all(tmp_path):
+    assert _join(tmp_path, [], []).nodes.is_empty()
+    assert json.dumps(_join(tmp_path, [], [reply("a", "p")]).counts)
