@@ -30,7 +30,7 @@ def paths(nodes: pl.DataFrame) -> pl.DataFrame:
     leaf = forest.leaves(parent)
     offsets, index = forest.root_to_leaf_paths(parent, leaf)
     lengths = np.diff(offsets)
-    key = pl.col("text").str.to_lowercase().str.replace_all(r"\W+", " ").hash(seed=1)
+    key = pl.col("text").str.to_lowercase().str.replace_all(r"\W+", " ").str.strip_chars().hash(1)
     path = pl.Series(np.repeat(np.arange(len(leaf)), lengths))
     steps = nodes.select("node_id", key=key)[index].with_columns(path=path)
     lists = steps.group_by("path", maintain_order=True).agg("node_id", "key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 
 from sad.build import folder as built
@@ -42,9 +43,9 @@ def write_card(folder: Path) -> None:
         "pretty_name": "Strategic Argumentative Dialogue",
         "language": ["en"],
         "task_categories": ["text-generation", "text-classification"],
-        "configs": [_config(table, default=table == tables[0]) for table in tables],
+        "configs": [_config(folder, table, default=table == tables[0]) for table in tables],
     }
-    counts = {table: _rows(folder, table) for table in tables}
+    counts = {table: sum(_rows(folder, table).values()) for table in tables}
     body = _BODY.format(
         name="SAD, a local build",
         rules=yaml.safe_load((folder / ".run" / "settings.yaml").read_text())["rules"],
@@ -55,15 +56,19 @@ def write_card(folder: Path) -> None:
     write_text(folder / "README.md", text)
 
 
-def _config(table: str, *, default: bool) -> dict[str, Any]:
-    splits = ("train",) if table == "utterances" else SPLITS
-    files = [{"split": split, "path": f"{table}/{split}-*.parquet"} for split in splits]
+def _config(folder: Path, table: str, *, default: bool) -> dict[str, Any]:
+    # ``datasets`` refuses a split without rows, so those are not named.
+    filled = [split for split, n in _rows(folder, table).items() if n] or ["train"]
+    files = [{"split": split, "path": f"{table}/{split}-*.parquet"} for split in filled]
     config: dict[str, Any] = {"config_name": table, "data_files": files}
     return {**config, "default": True} if default else config
 
 
-def _rows(folder: Path, table: str) -> int:
-    import polars as pl
-
-    files = (folder / table).glob("*.parquet")
-    return sum(pl.scan_parquet(f, glob=False).select(pl.len()).collect().item() for f in files)
+def _rows(folder: Path, table: str) -> dict[str, int]:
+    """Rows of ``table`` per split."""
+    splits = ("train",) if table == "utterances" else SPLITS
+    paths = {split: built.shard(folder, table, split) for split in splits}
+    return {
+        split: pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        for split, path in paths.items()
+    }

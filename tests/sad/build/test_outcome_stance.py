@@ -1,0 +1,120 @@
+import re
+import zipfile
+from collections import Counter
+
+import polars as pl
+import pytest
+from helpers import post, reply, rows, write_lines
+
+from sad import sample
+from sad.build import folder, readers
+from sad.build.frames import OUTCOME
+from sad.build.outcome import CONFIRMED, outcomes
+from sad.build.stance import by_structure
+from sad.build.threads import join
+
+
+def _nodes(tmp_path, posts, replies):
+    return join(
+        readers.submissions([write_lines(tmp_path / "RS", posts)], None, Counter()),
+        readers.comments([write_lines(tmp_path / "RC", replies)], None, Counter()),
+    ).nodes
+
+
+def _none_known():
+    return pl.DataFrame(schema=OUTCOME)
+
+
+CONFIRM = "Confirmed: 1 delta awarded to /u/user_w ([3∆](/r/x))."
+
+
+def _award(by, body=CONFIRM, bot="DeltaBot"):
+    return [
+        reply("w", "p"),
+        reply("a", "w", author=by),
+        reply("b", "a", author=bot, body=body),
+        reply("z", "p"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "body", "bot", "expected"),
+    [
+        ("op", CONFIRM, "DeltaBot", [("t1_w", True, "op")]),
+        ("reader", CONFIRM, "DeltaBot", [("t1_w", True, "other")]),
+        ("op", "Confirmed: 2 deltas awarded to user_w, user_v", "DeltaBot", [("t1_w", True, "op")]),
+        ("op", "Confirmation: delta awarded to /u/user_w", "deltabot", [("t1_w", True, "op")]),
+        ("op", "This delta has been rejected. The length of your comment ...", "DeltaBot", []),
+        ("op", CONFIRM, "somebody", []),
+        ("[deleted]", CONFIRM, "DeltaBot", [("t1_w", True, "other")]),
+    ],
+)
+def test_delta_goes_to_the_comment_that_the_award_answers(tmp_path, by, body, bot, expected):
+    found = outcomes(_nodes(tmp_path, [post()], _award(by, body, bot)), _none_known())
+    assert rows(found, "node_id", "delta", "by") == expected
+
+
+def test_an_award_to_the_post_is_none(tmp_path):
+    nodes = _nodes(tmp_path, [post()], [reply("a", "p"), reply("b", "a", author="DeltaBot", body=CONFIRM)])
+    assert outcomes(nodes, _none_known()).is_empty()
+
+
+def test_imported_outcomes_are_added(tmp_path):
+    known = pl.DataFrame({"comment_id": ["w", "z"], "delta": [False, False], "by": [None, "x"]})
+    found = outcomes(_nodes(tmp_path, [post()], _award("op")), known)
+    assert sorted(rows(found, "node_id", "delta")) == [("t1_w", True), ("t1_z", False)]
+
+
+def test_every_generation_of_confirmations_in_real_data(real_data):
+    cells = []
+    for book in sorted((real_data / "cmv-priniski").rglob("*.xlsx")):
+        with zipfile.ZipFile(book) as archive:
+            strings = [archive.read(n).decode() for n in archive.namelist() if "sharedStrings" in n]
+        cells += re.findall(r"<t[^>]*>(.*?)</t>", " ".join(strings), re.DOTALL)
+    confirmations = [cell for cell in cells if cell.lstrip().startswith("Confirm")]
+    assert len(confirmations) > 1000
+    assert not [cell for cell in confirmations if not re.search(CONFIRMED, cell)]
+    rejections = [cell for cell in cells if cell.startswith("This delta has been rejected")]
+    assert rejections
+    assert not [cell for cell in rejections if re.search(CONFIRMED, cell)]
+
+
+def test_stance_by_reply_structure(tmp_path):
+    nodes = _nodes(
+        tmp_path,
+        [post()],
+        [
+            reply("a", "p", author="x"),  # answers the post: opposes
+            reply("b", "a", author="op"),  # the post's author: supports
+            reply("c", "a", author="y"),  # answers an opposer: supports
+            reply("d", "c", author="x"),  # answers a supporter: opposes
+            reply("e", "d", author="x"),  # goes on: opposes
+            reply("f", "b", author="z"),  # answers the post's author: opposes
+            reply("g", "f", author="op", body=LONG_AWARD),  # gives in
+            reply("h", "g", author="DeltaBot", body="Confirmed: 1 delta awarded to /u/z"),
+        ],
+    )
+    found = outcomes(nodes, _none_known()).select("node_id", delta_by="by")
+    nodes = nodes.join(found, on="node_id", how="left", maintain_order="left")
+    sides = dict(zip(nodes["node_id"], by_structure(nodes), strict=True))
+    expected = {"t3_p": 1, "a": 0, "b": 1, "c": 1, "d": 0, "e": 0, "f": 0, "g": 0}
+    assert {k.removeprefix("t1_"): v for k, v in sides.items() if k != "t1_h"} == expected
+
+
+LONG_AWARD = "You have changed my view on this, and here is why it did so today !delta"
+
+
+def test_deleted_authors_are_not_one_person(tmp_path):
+    nodes = _nodes(
+        tmp_path, [post(author="[deleted]")], [reply("a", "p", author="[deleted]"), reply("b", "a")]
+    )
+    nodes = nodes.with_columns(delta_by=pl.lit(None, pl.String))
+    assert by_structure(nodes).to_list() == [1, 0, 1]
+
+
+def test_structure_agrees_with_the_gold_of_the_sample(built_sample):
+    gold = {record["id"]: record["stance"] for record in sample.gold()}
+    found = folder.read(built_sample, "utterances")
+    right = [gold[i] == s for i, s in rows(found, "utterance_id", "stance")]
+    # Whoever joins a side without answering the other cannot be read off the structure.
+    assert 0.8 < sum(right) / len(right) < 1
