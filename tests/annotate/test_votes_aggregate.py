@@ -1,0 +1,166 @@
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+from annotate import simulated, votes
+from annotate.aggregate import majority, run
+from sad import sample
+from sad.build import folder, labels
+from sad.errors import DataError, LabelError, SettingsError
+from sad.metrics.agreement import fleiss_kappa
+from sad.types import STRATEGY_LABELS, Strategy
+from sad.validate import checks
+
+
+def _vote(annotator, value, *, utterance="u", kind="strategies", spans=(), source="crowd"):
+    return {"utterance_id": utterance, "annotator": annotator, "kind": kind, "value": value,
+            "spans": [{"label": n, "start": a, "end": b} for n, a, b in spans], "source": source}  # fmt: skip
+
+
+def _majority(*cast, names=("u",)):
+    table = pl.DataFrame(cast, schema=votes.VOTES)
+    utterances = pl.DataFrame({"utterance_id": list(names), "text": ["text"] * len(names)})
+    return majority(table, utterances)
+
+
+Q, C, E, A, S = ([name] for name in STRATEGY_LABELS)
+
+
+@pytest.mark.parametrize(
+    ("cast", "expected"),
+    [
+        ([Q, Q, S], Q),
+        ([Q + S, Q, S], Q + S),
+        ([S + Q, Q + C, C], Q + C),  # canonical order, each with two of three
+        ([Q], Q),
+        ([Q, Q + C, Q, C], Q),  # two of four is no majority
+        ([Q, C, E], Q + C + E),  # nobody has one: those with the most votes
+        ([Q, Q, C, C, E], Q + C),
+        ([[], []], []),  # an empty text
+    ],
+)
+def test_majority_per_label(cast, expected):
+    found = _majority(*(_vote(f"a{i}", value) for i, value in enumerate(cast)))
+    assert found["strategies"][0].to_list() == expected
+    assert found["strategy_mask"][0] == Strategy.from_labels(expected).value
+
+
+@pytest.mark.parametrize(
+    ("cast", "expected"),
+    [(["support"] * 2 + ["oppose"], 1), (["oppose"], 0), (["support", "oppose"], None)],
+)
+def test_majority_of_stances(cast, expected):
+    stances = [_vote(f"a{i}", [v], kind="stance") for i, v in enumerate(cast)]
+    assert _majority(_vote("a0", S), *stances)["stance"].to_list() == [expected]
+
+
+def test_span_needs_half_of_those_who_named_its_label():
+    found = _majority(
+        _vote("a", Q, spans=[("Question", 0, 5), ("Question", 6, 9)]),
+        _vote("b", Q, spans=[("Question", 0, 5)]),
+        _vote("c", Q + S, spans=[("Question", 0, 5), ("Statement", 1, 2)]),
+    )
+    assert found["spans"][0].to_list() == [{"label": "Question", "start": 0, "end": 5}]
+
+
+def test_provenance_names_sources_and_voters():
+    one = _majority(_vote("cues", Q, source="heuristic"))
+    assert one["label_source"].to_list() == ["stance:structure; strategies:heuristic(cues)"]
+    many = _majority(_vote("a", Q), _vote("b", Q, source="llm"))
+    assert many["label_source"].to_list() == ["stance:structure; strategies:majority(crowd+llm x2)"]
+
+
+@pytest.mark.parametrize(
+    ("vote", "message"),
+    [
+        (_vote("a", ["Threat"]), "'Threat' is no strategies vote"),
+        (_vote("a", ["maybe"], kind="stance"), "'maybe' is no stance vote"),
+        (_vote("a", ["x"], kind="mood"), "'x' is no mood vote"),
+    ],
+)
+def test_vote_outside_the_closed_set_is_refused(tmp_path, vote, message):
+    votes.write(pl.DataFrame([vote], schema=votes.VOTES), tmp_path / "v.parquet")
+    with pytest.raises(LabelError, match=message):
+        votes.read([tmp_path / "v.parquet"])
+
+
+def test_voting_twice_is_refused(tmp_path):
+    votes.write(pl.DataFrame([_vote("a", Q)], schema=votes.VOTES), tmp_path / "v.parquet")
+    with pytest.raises(LabelError, match="voted twice"):
+        votes.read([tmp_path / "v.parquet"] * 2)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 broken", None])
+def test_file_that_is_no_vote_table_is_refused(tmp_path, content):
+    path = tmp_path / "v.parquet"
+    if content is None:
+        pl.DataFrame({"x": [1]}).write_parquet(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="not a vote table"):
+        votes.read([path])
+
+
+def test_sample_votes_are_those_of_the_simulation():
+    again = simulated.simulate(sample.gold(), seed=20260107)
+    order = ["utterance_id", "kind", "annotator"]
+    assert votes.read([sample.VOTES]).equals(again.select(list(votes.VOTES)).sort(order))
+
+
+def _kappa(table, kind, positive):
+    yes = (
+        table.filter(kind=kind)
+        .group_by("utterance_id")
+        .agg(n=pl.col("value").list.contains(positive).sum())["n"]
+        .to_numpy()
+    )
+    return fleiss_kappa(np.stack([yes, 5 - yes], axis=1))
+
+
+def test_simulated_annotators_agree_as_often_as_theory_says():
+    table = votes.read([sample.VOTES])
+    assert set(table["source"]) == {"simulated"}
+    error = simulated.STANCE_ERROR
+    # balanced stances, independent flips: kappa = (1 - 2e)^2 = 0.780
+    assert _kappa(table, "stance", "support") == pytest.approx((1 - 2 * error) ** 2, abs=0.03)
+    for label in STRATEGY_LABELS:
+        assert 0.5 < _kappa(table, "strategies", label) < 0.95, label
+
+
+def test_majority_of_the_simulated_is_nearly_the_gold():
+    table = votes.read([sample.VOTES])
+    gold = sample.gold()
+    known = pl.DataFrame({"utterance_id": [r["id"] for r in gold], "text": [r["text"] for r in gold]})
+    found = dict(majority(table, known).select("utterance_id", "strategy_mask").iter_rows())
+    wrong = sum(
+        (found[r["id"]] ^ Strategy.from_labels(r["strategies"]).value).bit_count() for r in gold
+    )
+    # P(3 of 5 err) at 5 % is 0.00116 per decision; over 2,155 decisions 2.5 are expected
+    assert wrong <= 9
+
+
+@pytest.mark.parametrize("cast", [["sample"], []])
+def test_aggregated_folder_is_valid_and_stable(built_sample, tmp_path, cast):
+    shutil.copytree(built_sample, tmp_path / "b")
+    if not cast:
+        (tmp_path / "b" / "votes").mkdir()
+        shutil.copy(sample.VOTES, tmp_path / "b" / "votes" / "all.parquet")
+    assert run(tmp_path / "b", "majority", cast) == 105
+    assert not [fault for _, fault in checks(tmp_path / "b") if fault]
+    first = folder.shard(tmp_path / "b", "examples", "test").read_bytes()
+    run(tmp_path / "b", "majority", cast)
+    assert folder.shard(tmp_path / "b", "examples", "test").read_bytes() == first
+    assert (tmp_path / "b" / ".run" / labels.RECORD).exists()
+
+
+def test_folder_without_votes_says_what_to_do(built_sample, tmp_path):
+    shutil.copytree(built_sample, tmp_path / "b")
+    with pytest.raises(DataError, match="sad annotate label"):
+        run(tmp_path / "b", "majority")
+
+
+def test_unknown_method_is_refused(built_sample):
+    with pytest.raises(SettingsError, match="majority"):
+        run(built_sample, "coin")

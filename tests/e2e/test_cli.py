@@ -1,0 +1,214 @@
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import entry_points
+
+import polars as pl
+import pytest
+from helpers import post, reply, write_lines
+
+from sad.files import read_json
+
+
+@pytest.fixture
+def dump(tmp_path):
+    return (
+        write_lines(tmp_path / "RS.ndjson", [post()]),
+        write_lines(tmp_path / "RC.ndjson", [reply("a", "p"), reply("b", "a")]),
+    )
+
+
+def test_help_lists_every_group_with_a_line(run):
+    done = run("--help")
+    assert done.code == 0
+    for point in entry_points(group="sad.commands"):
+        line = next(x for x in done.out.splitlines() if x.split()[:1] == [point.name])
+        assert len(line.split()) > 2
+
+
+def _commands():
+    import typer
+
+    from sad import cli
+
+    found = []
+
+    def walk(command, path):
+        if hasattr(command, "commands"):
+            for name in command.list_commands(None):
+                walk(command.get_command(None, name), [*path, name])
+        else:
+            found.append((path, command))
+
+    walk(typer.main.get_command(cli.app), [])
+    return found
+
+
+@pytest.mark.parametrize(("path", "command"), _commands(), ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_every_command_shows_an_example(path, command):
+    if path not in (["doctor"], ["bench", "path"]):
+        assert "Example: " in command.help
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["build"], 2, "--out"),
+        (["build", "--out", "{tmp}/o"], 2, "give one source"),
+        (["build", "--out", "{tmp}/o", "--submissions", "{rs}"], 2, "give one source"),
+        (["build", "--out", "{tmp}/o", "--sample", "--threads", "{tmp}"], 2, "give one source"),
+        (["build", "--out", "{tmp}/o", "--submissions", "{tmp}/no", "--comments", "{rc}"], 2, "no"),
+        (["build", "--out", "{tmp}/o", "--sample", "--rules", "strict"], 3, "paper, none"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "min_words=many"], 3, "min_words"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "x"], 3, "NAME=VALUE"),
+        (["build", "--out", "{tmp}", "--sample"], 3, "not a build"),
+        (["build", "--out", "{rs}", "--sample"], 3, "is a file"),
+        (["build", "--out", "{tmp}/o", "--threads", "{tmp}/none"], 4, "is missing"),
+        (["build", "--out", "{tmp}/o", "--submissions", "{bad}", "--comments", "{rc}"], 4, "byte"),
+        (["import", "tree", "{rs}", "--out", "{tmp}/o"], 4, "RS.ndjson"),
+        (["import", "csv", "{rs}", "--out", "{tmp}/o"], 3, "modes, tree"),
+        (["import", "tree", "{tmp}/no", "--out", "{tmp}/o"], 2, "does not exist"),
+        (["export", "xml", "{tmp}", "--out", "{tmp}/o"], 3, "pushshift"),
+        (["export", "pushshift", "{tmp}", "--out", "{tmp}/o"], 4, "is missing"),
+        (["show", "{tmp}"], 4, "not a finished build"),
+        (["show", "{built}", "t3_nothing"], 4, "holds no dialogue"),
+        (["validate", "{tmp}"], 4, "not a finished build"),
+        (["stats", "build", "{tmp}/no"], 4, "not a finished build"),
+        (["models", "path", "gpt"], 4, "smollm2"),
+        (["annotate", "text", "--labeller", "oracle", "--in", "{rs}", "--out", "{tmp}/o"], 3, "cues"),
+        (["annotate", "text", "--labeller", "cues", "--in", "{rs}", "--out", "{tmp}/o"], 4, "line 1, text"),
+        (["annotate", "label", "{tmp}", "--labeller", "cues"], 4, "not a finished build"),
+        (["annotate", "aggregate", "{built}", "--method", "coin"], 3, "majority"),
+        (["annotate", "aggregate", "{built}", "--votes", "{tmp}/no.parquet"], 4, "no.parquet"),
+        (["bench", "run", "--out", "{tmp}/o", "--data", "{tmp}"], 4, "not a finished build"),
+        (["bench", "run", "--out", "{tmp}/o", "--data", "{built}"], 4, "no labels"),
+        (["bench", "run", "--out", "{tmp}/o", "--limit", "0"], 2, "limit"),
+        (["bench", "report", "{tmp}", "--out", "{tmp}/r.html"], 4, "no results of lm-eval"),
+        (["bench", "report", "--out", "{tmp}/r.html"], 2, "RUN"),
+    ],
+)  # fmt: skip
+def test_wrong_input_gives_one_line_and_its_code(run, tmp_path, dump, built_sample, arguments, code, told):
+    import zstandard
+
+    bad = tmp_path / "bad.zst"
+    bad.write_bytes(zstandard.ZstdCompressor().compress(dump[1].read_bytes() * 90)[:-9])
+    names = {"tmp": tmp_path, "rs": dump[0], "rc": dump[1], "bad": bad, "built": built_sample}
+    done = run(*(argument.format(**names) for argument in arguments))
+    assert done.code == code, done.err
+    lines = [line for line in done.err.splitlines() if not line.endswith(" ...")]
+    assert len(lines) == 1
+    assert lines[0].startswith("sad: ")
+    assert told in lines[0]
+
+
+def test_missing_extra_is_named(run, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "x"}\n')
+    done = run("annotate", "text", "--labeller", "cues", "--in", tmp_path / "in.jsonl",
+               "--out", tmp_path / "out.jsonl")  # fmt: skip
+    assert done.code == 5
+    assert "sad-dialogue[labels]" in done.err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_ctrl_c_is_130(run, monkeypatch, tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sad.build.pipeline.build", stop)
+    assert run("build", "--sample", "--out", tmp_path / "o").code == 130
+
+
+def test_several_files_after_one_option(run, dump, tmp_path):
+    more = write_lines(tmp_path / "RC2", [reply("c", "p")])
+    done = run("build", "--submissions", dump[0], "--comments", dump[1], more, "--out", tmp_path / "o")
+    assert done.code == 0
+    assert read_json(tmp_path / "o/.run/counts.json")["read"]["comments"] == 3
+
+
+def test_settings_file_and_set(run, dump, tmp_path):
+    (tmp_path / "s.yaml").write_text("min_turns: 3\nwindow: null\n")
+    done = run("build", "--submissions", dump[0], "--comments", dump[1], "--out", tmp_path / "o",
+               "--settings", tmp_path / "s.yaml", "--set", "min_turns=4")  # fmt: skip
+    assert done.code == 0
+    assert read_json(tmp_path / "o/.run/counts.json")["paths"]["dropped"]["min_turns"] == 1
+
+
+def test_whole_way_of_a_newcomer(run, tmp_path):
+    out = tmp_path / "s"
+    assert run("build", "--sample", "--out", out).code == 0
+    assert run("annotate", "label", out, "--labeller", "cues").code == 0
+    assert run("annotate", "aggregate", out, "--method", "majority").code == 0
+    assert run("validate", out).code == 0
+    shown = run("show", out, "t3_s29")
+    assert "t1_s29a4" in shown.out
+    assert "Question" in shown.out
+    stats = run("stats", "build", out, "--plots", tmp_path / "plots")
+    assert "392,822" in stats.out
+    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [
+        "funnel.svg", "sets.svg", "strategies.svg", "turns.svg",
+    ]  # fmt: skip
+    sources = pl.read_parquet(out / "utterances" / "*.parquet")["label_source"].unique().to_list()
+    assert sources == ["stance:structure; strategies:heuristic(cues)"]
+
+
+def test_labelling_again_writes_the_same_bytes(run, built_sample, tmp_path):
+    shutil.copytree(built_sample, tmp_path / "b")
+    written = []
+    for _ in range(2):
+        assert run("annotate", "label", tmp_path / "b", "--labeller", "cues").code == 0
+        written.append((tmp_path / "b" / "votes" / "cues.parquet").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_text_keeps_order_and_form(run, tmp_path):
+    lines = [{"id": f"{i}", "text": t, "topic": "x", "context": ["y"]} for i, t in enumerate(["", "Who?", "No."])]
+    write_lines(tmp_path / "in.jsonl", lines)
+    assert run("annotate", "text", "--labeller", "cues", "--in", tmp_path / "in.jsonl",
+               "--out", tmp_path / "out.jsonl").code == 0  # fmt: skip
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [record["id"] for record in found] == ["0", "1", "2"]
+    assert [record["strategies"] for record in found] == [[], ["Question"], ["Statement"]]
+    assert all(set(record) == {"id", "strategies", "scores", "spans"} for record in found)
+    assert found[1]["spans"] == [{"label": "Question", "start": 0, "end": 4}]
+
+
+def test_hostile_text_cannot_drive_the_terminal(run, tmp_path):
+    evil = "\x1b]0;owned\x07\x1b[2J [bold]markup[/bold] " + "word " * 20
+    rs = write_lines(tmp_path / "RS", [post(title="CMV: \x1b[31mred", selftext=evil)])
+    rc = write_lines(tmp_path / "RC", [reply("a", "p", body=evil)])
+    run("build", "--submissions", rs, "--comments", rc, "--rules", "none", "--out", tmp_path / "o")
+    for arguments in (["show", tmp_path / "o"], ["show", tmp_path / "o", "t3_p"]):
+        done = run(*arguments)
+        assert "\x1b]0" not in done.out
+        assert "\x1b[2J" not in done.out
+        assert "\x1b[31m" not in done.out
+    assert "[bold]markup[/bold]" in done.out
+
+
+def test_doctor_reports_and_finds_clashes(run, monkeypatch):
+    done = run("doctor")
+    assert done.code == 0
+    assert "polars" in done.out
+    assert "CLASH" not in done.out
+    owners = {"annotate": ["sad-dialogue", "annotate"]}
+    monkeypatch.setattr("sad.doctor.packages_distributions", lambda: owners)
+    assert "CLASH: annotate also installs" in run("doctor").out
+
+
+def test_outsiders_can_add_a_group(tmp_path):
+    """A package that is not ours adds ``sad extra hello`` with nothing but an entry point."""
+    (tmp_path / "outsider.py").write_text(
+        '"""Things of others."""\nimport typer\napp = typer.Typer()\n'
+        '@app.command()\ndef hello():\n    typer.echo("hello")\n@app.command()\ndef bye(): ...\n'
+    )
+    info = tmp_path / "outsider-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[sad.commands]\nextra = outsider:app\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from sad.cli import main; main()"
+    for arguments, told in ((["extra", "hello"], "hello"), (["--help"], "Things of others.")):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert told in done.stdout
