@@ -132,7 +132,9 @@ def test_simulated_annotators_agree_as_often_as_theory_says():
 def test_majority_of_the_simulated_is_nearly_the_gold():
     table = votes.read([sample.VOTES])
     gold = sample.gold()
-    known = pl.DataFrame({"utterance_id": [r["id"] for r in gold], "text": [r["text"] for r in gold]})
+    known = pl.DataFrame(
+        {"utterance_id": [r["id"] for r in gold], "text": [r["text"] for r in gold]}
+    )
     found = dict(majority(table, known).select("utterance_id", "strategy_mask").iter_rows())
     wrong = sum(
         (found[r["id"]] ^ Strategy.from_labels(r["strategies"]).value).bit_count() for r in gold

@@ -45,7 +45,9 @@ def _commands():
     return found
 
 
-@pytest.mark.parametrize(("path", "command"), _commands(), ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+@pytest.mark.parametrize(
+    ("path", "command"), _commands(), ids=lambda x: " ".join(x) if isinstance(x, list) else ""
+)
 def test_every_command_shows_an_example(path, command):
     if path not in (["doctor"], ["bench", "path"]):
         assert "Example: " in command.help
@@ -89,7 +91,9 @@ def test_every_command_shows_an_example(path, command):
         (["bench", "report", "--out", "{tmp}/r.html"], 2, "RUN"),
     ],
 )  # fmt: skip
-def test_wrong_input_gives_one_line_and_its_code(run, tmp_path, dump, built_sample, arguments, code, told):
+def test_wrong_input_gives_one_line_and_its_code(
+    run, tmp_path, dump, built_sample, arguments, code, told
+):
     import zstandard
 
     bad = tmp_path / "bad.zst"
@@ -123,7 +127,9 @@ def test_ctrl_c_is_130(run, monkeypatch, tmp_path):
 
 def test_several_files_after_one_option(run, dump, tmp_path):
     more = write_lines(tmp_path / "RC2", [reply("c", "p")])
-    done = run("build", "--submissions", dump[0], "--comments", dump[1], more, "--out", tmp_path / "o")
+    done = run(
+        "build", "--submissions", dump[0], "--comments", dump[1], more, "--out", tmp_path / "o"
+    )
     assert done.code == 0
     assert read_json(tmp_path / "o/.run/counts.json")["read"]["comments"] == 3
 
@@ -164,7 +170,10 @@ def test_labelling_again_writes_the_same_bytes(run, built_sample, tmp_path):
 
 
 def test_text_keeps_order_and_form(run, tmp_path):
-    lines = [{"id": f"{i}", "text": t, "topic": "x", "context": ["y"]} for i, t in enumerate(["", "Who?", "No."])]
+    lines = [
+        {"id": f"{i}", "text": t, "topic": "x", "context": ["y"]}
+        for i, t in enumerate(["", "Who?", "No."])
+    ]
     write_lines(tmp_path / "in.jsonl", lines)
     assert run("annotate", "text", "--labeller", "cues", "--in", tmp_path / "in.jsonl",
                "--out", tmp_path / "out.jsonl").code == 0  # fmt: skip
@@ -210,5 +219,7 @@ def test_outsiders_can_add_a_group(tmp_path):
     (info / "entry_points.txt").write_text("[sad.commands]\nextra = outsider:app\n")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from sad.cli import main; main()"
     for arguments, told in ((["extra", "hello"], "hello"), (["--help"], "Things of others.")):
-        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+        )
         assert told in done.stdout

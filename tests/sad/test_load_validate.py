@@ -70,7 +70,8 @@ def test_sad_load_of_no_folder(tmp_path):
 
 def test_single_thread_has_empty_splits_that_load(tmp_path):
     dump = Dumps(
-        (write_lines(tmp_path / "RS", [post()]),), (write_lines(tmp_path / "RC", [reply("a", "p")]),)
+        (write_lines(tmp_path / "RS", [post()]),),
+        (write_lines(tmp_path / "RC", [reply("a", "p")]),),
     )
     build(dump, tmp_path / "b", preset("paper"), b"k" * 32)
     labels.apply(tmp_path / "b", _all_statements(tmp_path / "b"), {})
@@ -96,7 +97,9 @@ def test_labels_again_give_the_same_bytes(gold_sample, tmp_path):
     labels.apply(tmp_path / "b", sample.gold_labels(), {"method": "gold"})
     for path in gold_sample.rglob("*"):
         if path.is_file() and ".run" not in path.parts:
-            assert path.read_bytes() == (tmp_path / "b" / path.relative_to(gold_sample)).read_bytes()
+            assert (
+                path.read_bytes() == (tmp_path / "b" / path.relative_to(gold_sample)).read_bytes()
+            )
 
 
 def _faults(path):
@@ -160,7 +163,7 @@ def test_broken_promise_is_found(gold_sample, tmp_path, name):
 
 
 def test_strategies_and_masks_agree(gold_sample):
-    for labels_, mask in folder.read(gold_sample, "utterances").select(
-        "strategies", "strategy_mask"
-    ).iter_rows():
+    for labels_, mask in (
+        folder.read(gold_sample, "utterances").select("strategies", "strategy_mask").iter_rows()
+    ):
         assert Strategy.from_labels(labels_).value == mask

@@ -13,7 +13,9 @@ from sad.settings import Settings, assign, merge, read_yaml
 
 def test_all_errors_are_told_at_once():
     with pytest.raises(SettingsError) as error:
-        BuildSettings.parse({"min_words": -1, "max_stopword_share": 2, "nonsense": 1, "drop": ["x"]})
+        BuildSettings.parse(
+            {"min_words": -1, "max_stopword_share": 2, "nonsense": 1, "drop": ["x"]}
+        )
     for name in ("min_words", "max_stopword_share", "nonsense"):
         assert name in str(error.value)
 
@@ -53,7 +55,10 @@ def test_yaml_round_trip(tmp_path):
 
 
 def test_merge_keeps_what_is_not_said():
-    assert merge({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}}) == {"a": {"b": 9, "c": 2}, "d": 3}
+    assert merge({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}}) == {
+        "a": {"b": 9, "c": 2},
+        "d": 3,
+    }
 
 
 def _all_settings():

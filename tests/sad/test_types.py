@@ -17,11 +17,16 @@ def test_labels_come_in_canonical_order():
 
 
 def test_unknown_label_names_the_five():
-    with pytest.raises(ValueError, match="Threat.*Question, Causality, Example, Analogy, Statement"):
+    with pytest.raises(
+        ValueError, match="Threat.*Question, Causality, Example, Analogy, Statement"
+    ):
         Strategy.from_labels(["Threat"])
 
 
-@pytest.mark.parametrize("package", ["sad", "sad.types", "sad.cli", "annotate", "annotate.cli", "benchmarks", "benchmarks.cli"])
+@pytest.mark.parametrize(
+    "package",
+    ["sad", "sad.types", "sad.cli", "annotate", "annotate.cli", "benchmarks", "benchmarks.cli"],
+)
 def test_import_is_light(package):
     heavy = "{'torch', 'spacy', 'datasets', 'transformers', 'argilla', 'lm_eval', 'matplotlib'}"
     code = f"import sys, {package}; print(sorted({heavy} & set(sys.modules)))"

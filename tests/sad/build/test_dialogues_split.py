@@ -38,7 +38,9 @@ def test_one_dialogue_per_leaf_oldest_turn_first():
 
 def test_dialogue_id_is_the_hash_of_thread_and_leaf():
     found = dialogues.paths(_nodes())
-    expected = {hashlib.sha1(f"t3_p{x}".encode()).hexdigest()[:16] for x in ("t1_b", "t1_c", "t1_d")}
+    expected = {
+        hashlib.sha1(f"t3_p{x}".encode()).hexdigest()[:16] for x in ("t1_b", "t1_c", "t1_d")
+    }
     assert set(found["dialogue_id"]) == expected
 
 
@@ -71,14 +73,19 @@ def _assigned(topics, settings=None, days=None):
     table = pl.DataFrame({"thread_id": threads, "topic": topics})
     times = days or [date(2018, 1, 1)] * n
     seconds = [int((d - date(1970, 1, 1)).total_seconds()) if d else None for d in times]
-    posted = pl.DataFrame({"thread_id": threads, "posted_utc": seconds}, schema_overrides={"posted_utc": pl.Int64})
+    posted = pl.DataFrame(
+        {"thread_id": threads, "posted_utc": seconds}, schema_overrides={"posted_utc": pl.Int64}
+    )
     return split.assign(table, posted, settings or Split())
 
 
 def test_equal_topics_share_a_group_and_a_split():
     found = _assigned(["Cats are best", "cats are BEST!", "CMV: Cats are best", "Dogs are best"])
     assert found["topic_group"].n_unique() == 2
-    assert found.group_by("topic_group").agg(pl.col("split").n_unique())["split"].to_list() == [1, 1]
+    assert found.group_by("topic_group").agg(pl.col("split").n_unique())["split"].to_list() == [
+        1,
+        1,
+    ]
 
 
 def test_empty_topics_are_groups_of_their_own():

@@ -55,7 +55,9 @@ def test_delta_goes_to_the_comment_that_the_award_answers(tmp_path, by, body, bo
 
 
 def test_an_award_to_the_post_is_none(tmp_path):
-    nodes = _nodes(tmp_path, [post()], [reply("a", "p"), reply("b", "a", author="DeltaBot", body=CONFIRM)])
+    nodes = _nodes(
+        tmp_path, [post()], [reply("a", "p"), reply("b", "a", author="DeltaBot", body=CONFIRM)]
+    )
     assert outcomes(nodes, _none_known()).is_empty()
 
 

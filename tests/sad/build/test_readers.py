@@ -123,7 +123,9 @@ def test_invalid_utf8_is_replaced_and_counted(tmp_path):
     assert counts["undecodable"] == 1
 
 
-@pytest.mark.parametrize("body", ["a\u2028b", "a\u0085b", "a\x0cb", "a\x00b", "\U0001f600", "\ud800"])
+@pytest.mark.parametrize(
+    "body", ["a\u2028b", "a\u0085b", "a\x0cb", "a\x00b", "\U0001f600", "\ud800"]
+)
 def test_odd_characters_stay_in_one_line(tmp_path, body):
     frame, counts = _read(tmp_path, json.dumps({"id": "a", "body": body}).encode() + b"\n" + GOOD)
     assert counts["kept"] == 2

@@ -4,7 +4,10 @@ import pytest
 from sad.build.rules import RULES, reason
 from sad.build.settings import BuildSettings
 
-NINE, TEN = "one two three four five six seven eight nine", "dogs bark at night and people who sleep wake up"
+NINE, TEN = (
+    "one two three four five six seven eight nine",
+    "dogs bark at night and people who sleep wake up",
+)
 
 
 def _fired(settings=None, **fields):

@@ -26,7 +26,10 @@ def test_tree_with_depths_and_parents(tmp_path):
 
 
 def test_later_retrieval_of_a_comment_wins_whatever_the_order(tmp_path):
-    old, new = reply("a", "p", body="old", retrieved_on=1), reply("a", "p", body="new", retrieved_on=2)
+    old, new = (
+        reply("a", "p", body="old", retrieved_on=1),
+        reply("a", "p", body="new", retrieved_on=2),
+    )
     unknown = reply("a", "p", body="unknown")
     for order in ([old, new, unknown], [new, unknown, old], [unknown, old, new]):
         found = _join(tmp_path, [post()], order)

@@ -70,7 +70,9 @@ PAIRS = [
 @pytest.mark.parametrize("pairs", [PAIRS, PAIRS[:1], PAIRS[3:4], PAIRS[4:], PAIRS[::-1] * 3])
 def test_bleu_equals_sacrebleu(order, pairs):
     summed = sum(overlap.bleu_counts(h, r) for h, r in pairs)
-    theirs = BLEU(max_ngram_order=order).corpus_score([h for h, _ in pairs], [[r for _, r in pairs]])
+    theirs = BLEU(max_ngram_order=order).corpus_score(
+        [h for h, _ in pairs], [[r for _, r in pairs]]
+    )
     assert overlap.bleu(summed, order) == pytest.approx(theirs.score, abs=1e-9)
 
 

@@ -1,0 +1,5 @@
+"""``python -m sad`` is the command ``sad``."""
+
+from sad.cli import main
+
+main()
