@@ -64,8 +64,14 @@ def read(path: Path) -> Run:
     if not scores:
         raise DataError(found[-1], "has no sample files beside it; run again with --log_samples")
     metadata = (results.get("config") or {}).get("metadata") or {}
-    return Run(path, str(results.get("model_name")), _facts(results), metadata.get("data"),
-               scores, replies)  # fmt: skip
+    return Run(
+        path=path,
+        model=Path(str(results.get("model_name"))).name,
+        facts=_facts(results),
+        data=metadata.get("data"),
+        scores=scores,
+        replies=replies,
+    )
 
 
 def _samples(path: Path) -> Iterator[dict[str, Any]]:

@@ -59,7 +59,7 @@ def test_sad_load_of_the_sample_needs_nothing(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("table", ["examples", "nonsense"])
 def test_sad_load_says_what_is_missing(built_sample, table):
-    with pytest.raises((DataError, ValueError), match="label|nonsense"):
+    with pytest.raises((DataError, ValueError), match=r"label|nonsense"):
         sad.load.load(built_sample, table)
 
 

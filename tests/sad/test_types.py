@@ -18,7 +18,7 @@ def test_labels_come_in_canonical_order():
 
 def test_unknown_label_names_the_five():
     with pytest.raises(
-        ValueError, match="Threat.*Question, Causality, Example, Analogy, Statement"
+        ValueError, match=r"Threat.*Question, Causality, Example, Analogy, Statement"
     ):
         Strategy.from_labels(["Threat"])
 

@@ -1,5 +1,4 @@
 import json
-import os
 import random
 import stat
 
@@ -229,6 +228,6 @@ def test_chain_of_many_comments(tmp_path, depth):
 
 def test_inputs_are_not_touched(tmp_path):
     source = _dump(tmp_path, [post()], [reply("a", "p")])
-    before = [(p.read_bytes(), os.stat(p).st_mtime_ns) for p in source.files()]
+    before = [(p.read_bytes(), p.stat().st_mtime_ns) for p in source.files()]
     build(source, tmp_path / "out", preset("paper"), KEY)
-    assert [(p.read_bytes(), os.stat(p).st_mtime_ns) for p in source.files()] == before
+    assert [(p.read_bytes(), p.stat().st_mtime_ns) for p in source.files()] == before
