@@ -8,6 +8,7 @@ other steps are ours. Everything is one regular expression in Rust, without look
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 
 import polars as pl
@@ -31,9 +32,24 @@ STOP_WORDS = tuple(
 )
 """Common English function words. Source: ours."""
 
-# English doubles these on purpose ("had had", "very very", "no, no"), so they may repeat.
-_MAY_REPEAT = {"had", "that", "is", "do", "very", "so", "no", "more", "in", "on", "what", "too"}
+# English doubles these on purpose ("had had", "gave her her book"), so they may repeat.
+_MAY_REPEAT = set("had that is was do can very so no more in on what too her you it".split())
 _COLLAPSIBLE = [word for word in STOP_WORDS if word not in _MAY_REPEAT]
+
+# Escaped marks wait in the private-use area while the others are taken out.
+_ESCAPED = {f"\\{mark}": chr(0xE000 + i) for i, mark in enumerate("*_~`^#>[]()\\-.!+|")}
+
+_ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);")
+
+# "EDIT:", "Edit 2 -", "**UPDATE #2**:", "[Edit]", "EDIT to add", at the start of a line.
+_EDIT = (
+    r"[ \t*_~#>-]*(?:"
+    r"[\[(](?i:edit|update)[^\])\n]{0,12}[\])]"
+    r"|(?i:edit|update)[ \t]*(?:[#(]?\d+\)?|(?i:one|two|three))?[*_~]*[ \t]*"
+    r"(?:[:;]|[-–—]+(?:\s|$)|\.+\s|\n|$)"
+    r"|(?:EDIT|UPDATE)\b[^\w-]|(?i:edit)[ \t]+to add\b"
+    r")"
+)
 
 
 def entities(text: pl.Expr) -> pl.Expr:
@@ -44,20 +60,27 @@ def entities(text: pl.Expr) -> pl.Expr:
 def _unescaped(texts: pl.Series) -> pl.Series:
     # Few rows hold an entity; only those are worth a Python call.
     index = texts.str.contains(r"&#?\w+;").fill_null(False).arg_true()
-    mended = [html.unescape(html.unescape(text)) for text in texts.gather(index)]
+    mended = [_unescape(_unescape(text)) for text in texts.gather(index)]
     return texts.scatter(index, mended) if mended else texts
 
 
+def _unescape(text: str) -> str:
+    # Only with its semicolon: html.unescape alone would read "&not" into "rock&not roll".
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+
+
 def invisible(text: pl.Expr) -> pl.Expr:
-    r"""Zero-width characters and control characters go; exotic line breaks become ``\\n``."""
+    r"""Zero-width, control and text-direction characters go; odd line breaks become ``\n``."""
     text = text.str.replace_all("\r\n?|[\u2028\u2029\u0085\x0b\x0c]", "\n")
-    return text.str.replace_all(r"[\u200b-\u200d\u2060\ufeff]|[\x00-\x08\x0e-\x1f\x7f]", "")
+    marks = r"[\u200b-\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]"
+    return text.str.replace_all(rf"{marks}|[\x00-\x08\x0e-\x1f\x7f-\u009f]", "")
 
 
 def footnotes(text: pl.Expr) -> pl.Expr:
     """The moderators' footnote goes, with the rule of underscores above it."""
     opening = r"(?:Hello, users of CMV!|This is a footnote from (?:the CMV|your) moderators)"
-    return text.str.replace(r"(?s)(?:^|\n)(?:[ \t]*_{3,}\s*)?[ \t>*]*" + opening + ".*$", "")
+    marks = r"(?:[ \t]*_{3,}[\s>*]*|[ \t]*[>*][ \t>*]*)"
+    return text.str.replace(rf"(?s)(?:^|\n){marks}{opening}.*$", "")
 
 
 def quotes(text: pl.Expr) -> pl.Expr:
@@ -67,23 +90,26 @@ def quotes(text: pl.Expr) -> pl.Expr:
 
 def links(text: pl.Expr) -> pl.Expr:
     """A Markdown link becomes its anchor; a bare web address goes."""
-    text = text.str.replace_all(r"!?\[([^\]\n]*)\]\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*[^)]*\)", "$1")
-    return text.str.replace_all(r"(?i)<?\b(?:https?://|www\.)[^\s<>)\]]+>?", "")
+    anchor = r"\[((?:[^\[\]\n]|\[[^\[\]\n]*\])*)\]"
+    start = r"(?:https?://|www\.|/|#|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,})"
+    rest = r'[^\s()]*(?:\([^\s()]*\)[^\s()]*)*(?:[ \t]+"[^"\n]*")?'
+    text = text.str.replace_all(rf"(?i)!?{anchor}\([ \t]*<?{start}{rest}[ \t]*\)", "$1")
+    return text.str.replace_all(r"(?i)<?\b(?:https?://|www\.)[^\s<>)\]\x22“”‘’–—]+>?", "")
 
 
 def deltas(text: pl.Expr) -> pl.Expr:
-    """Delta tokens and "delta awarded" lines go: they tell the outcome."""
-    text = text.str.replace_all(r"(?im)^[ \t*_]*delta (?:awarded|given)\b[^\n]*$", "")
+    """Delta tokens and line-initial "delta awarded" sentences go: they tell the outcome."""
+    text = text.str.replace_all(r"(?im)^[ \t*_]*delta (?:awarded|given)\b[^\n.!?]*[.!?]*", "")
     return text.str.replace_all(DELTA_MARK, "")
 
 
 def edits(text: pl.Expr) -> pl.Expr:
-    """The first line-initial EDIT or UPDATE and all after it go: written after the replies."""
-    return text.str.replace(r"(?s)\n[ \t*_~(\[]*(?i:edit|update)\s*\d*[*_]*\s*[:;\-–—.].*$", "")
+    """The first line-initial EDIT or UPDATE and all after it go: written after the replies.
 
-
-# Escaped marks wait in the private-use area while the others are taken out.
-_ESCAPED = {f"\\{mark}": chr(0xE000 + i) for i, mark in enumerate("*_~`^#>[]()\\")}
+    A text that opens with one loses its first paragraph only.
+    """
+    text = text.str.replace(rf"(?s)^{_EDIT}.*?(?:\n[ \t]*\n|$)", "")
+    return text.str.replace(rf"(?s)\n{_EDIT}.*$", "")
 
 
 def markup(text: pl.Expr) -> pl.Expr:
@@ -91,29 +117,34 @@ def markup(text: pl.Expr) -> pl.Expr:
     text = text.str.replace_many(list(_ESCAPED), list(_ESCAPED.values()))
     text = text.str.replace_all(r"(?m)^[ \t]*(?:#{1,6}[ \t]+|[*+-][ \t]+|(?:[-*_][ \t]*){3,}$)", "")
     text = text.str.replace_all(r">!(.*?)!<", "$1")
-    text = text.str.replace_all(r"\*{1,3}([^*\s](?:[^*\n]*[^*\s])?)\*{1,3}", "$1")
+    text = text.str.replace_all(r"\B\*{1,3}([^*\s](?:[^*\n]*[^*\s])?)\*{1,3}(?:\B|$)", "$1")
     text = text.str.replace_all(r"(^|\s)_{1,3}([^_\s](?:[^_\n]*[^_\s])?)_{1,3}", "$1$2")
-    text = text.str.replace_all(r"~~|`+|\^+|\\", "")
+    text = text.str.replace_all(r"~~|`+", "")
+    # Superscripts: marks before a word or a bracket of words; 10^6 and x^(n) are arithmetic.
+    text = text.str.replace_all(r"(^|[\s(])\^+", "$1")
+    text = text.str.replace_all(r"\^+(\([^()\n]*[A-Za-z]{2}[^()\n]*\))", "$1")
     return text.str.replace_many(list(_ESCAPED.values()), [mark[1] for mark in _ESCAPED])
 
 
 def users(text: pl.Expr) -> pl.Expr:
     """A user's name becomes ``@user``: names leave the build only as hashes."""
-    return text.str.replace_all(r"(^|[\s(\[])/?u/[A-Za-z0-9_-]{3,}", "${1}@user")
+    site = r"(?:(?:www\.|old\.)?reddit\.com)?"
+    return text.str.replace_all(rf"(?i){site}/?\bu(?:ser)?/[\w-]{{3,}}", "@user")
 
 
 def repeats(text: pl.Expr) -> pl.Expr:
     """A stop-word said twice or more in a row is said once."""
-    # One alternative per word stands in for the back-reference that the engine lacks.
-    pattern = "|".join(rf"\b({word})(?:[ \t]+{word})+\b" for word in _COLLAPSIBLE)
-    once = "".join(f"${{{i}}}" for i in range(1, len(_COLLAPSIBLE) + 1))
-    return text.str.replace_all(f"(?i){pattern}", once)
+    # One alternative per word stands in for the back-reference that the engine lacks; the last
+    # group keeps "you you're" and "can can't" whole.
+    pattern = "|".join(rf"({word})(?:[ \t]+{word})+" for word in _COLLAPSIBLE)
+    once = "".join(f"${{{i}}}" for i in range(1, len(_COLLAPSIBLE) + 2))
+    return text.str.replace_all(rf"(?i)\b(?:{pattern})($|[^\w'’])", once)
 
 
 def spaces(text: pl.Expr) -> pl.Expr:
     """White space is folded: single spaces, at most one empty line, none at the ends."""
     text = text.str.replace_all(r"[^\S\n]+", " ").str.replace_all(r" ?\n ?", "\n")
-    text = text.str.replace_all(r"\n{3,}", "\n\n").str.replace_all(r" +([,.;:!?])", "$1")
+    text = text.str.replace_all(r"\n{3,}", "\n\n").str.replace_all(r" ([,.;:!?]+)(\s|$)", "$1$2")
     return text.str.strip_chars()
 
 

@@ -24,7 +24,7 @@ def paths(nodes: pl.DataFrame) -> pl.DataFrame:
     """Every root-to-leaf path of ``nodes``: the columns of ``DIALOGUES`` and ``text_key``.
 
     ``dialogue_id`` is the first 16 hex digits of SHA-1(thread_id + leaf_id), as in the
-    specification (11.1). ``text_key`` is equal for paths with the same topic and texts.
+    specification (11.1). ``text_key`` is equal for paths with the same texts.
     """
     parent = nodes["parent"].to_numpy()
     leaf = forest.leaves(parent)
@@ -42,7 +42,7 @@ def paths(nodes: pl.DataFrame) -> pl.DataFrame:
         dialogue_id=pl.Series(ids, dtype=pl.String),
         utterance_ids=lists["node_id"],
         n_turns=pl.Series(lengths),
-        text_key=pl.concat_list(pl.col("topic").str.to_lowercase().hash(seed=1), lists["key"]),
+        text_key=lists["key"],
     ).select(*DIALOGUES, "text_key")  # fmt: skip
 
 

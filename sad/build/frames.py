@@ -99,6 +99,11 @@ def read_threads(folder: Path) -> dict[str, pl.DataFrame]:
     """The three tables of the thread folder at ``folder``."""
     if not folder.is_dir():
         raise DataError(folder, "is not a thread folder")
-    return {
-        name: read_parquet(folder / f"{name}.parquet", schema) for name, schema in TABLES.items()
-    }
+    tables = {}
+    for name, schema in TABLES.items():
+        path = folder / f"{name}.parquet"
+        tables[name] = read_parquet(path, schema)
+        key = next(iter(schema))
+        if tables[name][key].null_count():
+            raise DataError(path, "a row has no id", field=key)
+    return tables

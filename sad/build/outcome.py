@@ -8,32 +8,46 @@ CONFIRMED = r"(?i)^\s*(?:confirmed: \d+ deltas?|confirmation: deltas?) awarded t
 """How every generation of DeltaBot confirms an award. Source: specification 4.5."""
 
 
-def outcomes(nodes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def awards(nodes: pl.DataFrame) -> pl.DataFrame:
+    """One row per award of a delta to a comment: ``award, parent`` (rows of nodes), ``by_op``.
+
+    A confirmation by DeltaBot answers an award; the award answers the argument that won. ``by_op``
+    says whether the author of the post awarded it; where an author is deleted, the dump's
+    ``is_submitter`` decides, and null is unknown.
+    """
+    rows = nodes.with_row_index("award").with_columns(pl.col("award").cast(pl.Int64))
+    is_bot = pl.col("author").str.to_lowercase() == "deltabot"
+    answered = rows.filter(is_bot & pl.col("body").str.contains(CONFIRMED)).select(award="parent")
+    posts = nodes.filter(pl.col("parent") < 0).select("thread_id", op="author")
+    known = pl.col("author").is_not_null() & pl.col("op").is_not_null()
+    by_op = pl.when(known).then(pl.col("author") == pl.col("op")).otherwise("is_submitter")
+    return (
+        rows.join(answered.unique(), on="award")
+        .filter(pl.col("depth") > 1)
+        .join(posts, on="thread_id")
+        .select("award", "parent", by_op=by_op)
+    )
+
+
+def outcomes(nodes: pl.DataFrame, given: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """One row per comment with a known delta outcome: ``node_id, delta, by``.
 
-    A confirmation by DeltaBot answers an award; the award answers the argument that won. ``by`` is
-    ``op`` when the author of the post awarded it (once at least), else ``other``. Rows of ``known``
-    (an imported outcome table) are added.
+    ``by`` is ``op`` when the author of the post awarded it (once at least), else ``other``, or
+    null where nobody knows. Rows of ``known`` (an imported outcome table) are added.
+
+    Args:
+        nodes: the nodes.
+        given: their ``awards``.
+        known: ``frames.OUTCOME``.
     """
-    is_bot = pl.col("author").str.to_lowercase() == "deltabot"
-    bots = nodes.filter(is_bot & pl.col("body").str.contains(CONFIRMED)).select("parent")
-    posts = nodes.filter(pl.col("parent") < 0).select("thread_id", op="author")
-    rows = nodes.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-    awards = (
-        rows.join(bots.unique(), left_on="row", right_on="parent")
-        .join(posts, on="thread_id")
-        .select("parent", by_op=(pl.col("author") == pl.col("op")).fill_null(False))
-    )
+    names = nodes.select("node_id").with_row_index("parent")
+    by = pl.when(pl.col("by_op").any()).then(pl.lit("op"))
+    by = by.when(pl.col("by_op").is_not_null().any()).then(pl.lit("other"))
     won = (
-        rows.filter(pl.col("depth") > 0)
-        .join(awards, left_on="row", right_on="parent")
+        given.join(names.with_columns(pl.col("parent").cast(pl.Int64)), on="parent")
         .group_by("node_id")
-        .agg(by_op=pl.col("by_op").any())
-        .select(
-            "node_id",
-            delta=pl.lit(True),
-            by=pl.when("by_op").then(pl.lit("op")).otherwise(pl.lit("other")),
-        )
+        .agg(delta=pl.lit(True), by=by)
+        .sort("node_id")
     )
     told = known.select(pl.col("comment_id").alias("node_id"), "delta", "by")
     told = told.with_columns(node_id=pl.lit("t1_") + pl.col("node_id").str.strip_prefix("t1_"))

@@ -15,7 +15,7 @@ import polars as pl
 
 from sad.build import authors, clean, dialogues, forest, frames, readers, rules, split, stance
 from sad.build import folder as built
-from sad.build.outcome import outcomes
+from sad.build.outcome import awards, outcomes
 from sad.build.settings import BuildSettings
 from sad.build.threads import join
 from sad.errors import DataError, SettingsError
@@ -166,8 +166,12 @@ def _run(
 
 
 def _label_outcomes(nodes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    found = outcomes(nodes, known).select("node_id", "delta", delta_by="by")
+    given = awards(nodes)
+    found = outcomes(nodes, given, known).select("node_id", "delta")
     nodes = nodes.join(found, on="node_id", how="left", maintain_order="left")
+    by_op = given.filter(pl.col("by_op").fill_null(False))["award"]
+    row = pl.int_range(pl.len(), dtype=pl.Int64)
+    nodes = nodes.with_columns(concedes=row.is_in(by_op.implode()))
     return nodes.with_columns(stance=stance.by_structure(nodes))
 
 

@@ -20,7 +20,6 @@ from sad.errors import DataError
 
 BATCH_BYTES = 16 << 20
 _CHUNK_BYTES = 1 << 18
-_FALLBACK_BYTES = 1 << 14
 _WINDOW = 1 << 31  # dumps are compressed with a 2 GiB window
 
 
@@ -65,12 +64,21 @@ _BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
 
 def submissions(paths: Iterable[Path], subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
     """The submissions in the dumps ``paths``, in file order; see ``read``."""
-    return _typed(read(paths, SUBMISSIONS, subreddit, counts), SUBMISSIONS)
+    frame = _typed(read(paths, SUBMISSIONS, subreddit, counts), SUBMISSIONS)
+    return _require(frame, "title", paths, "submissions")
 
 
 def comments(paths: Iterable[Path], subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
     """The comments in the dumps ``paths``, in file order; see ``read``."""
-    return _typed(read(paths, COMMENTS, subreddit, counts), COMMENTS)
+    frame = _typed(read(paths, COMMENTS, subreddit, counts), COMMENTS)
+    return _require(frame, "link_id", paths, "comments")
+
+
+def _require(frame: pl.DataFrame, column: str, paths: Iterable[Path], what: str) -> pl.DataFrame:
+    if frame.height and frame[column].null_count() == frame.height:
+        message = f"no line has a {column}: is this really a dump of {what}?"
+        raise DataError(", ".join(map(str, paths)), message)
+    return frame
 
 
 def read(
@@ -153,19 +161,23 @@ def _mended(line: bytes, counts: Counter[str]) -> bytes:
 
 
 def _objects(batch: bytes, schema: dict[str, type[pl.String]]) -> pl.DataFrame:
-    """The objects of ``batch``; one that does not parse is halved until the culprit is small."""
+    """The objects of ``batch``; one that does not parse is halved down to the lines at fault.
+
+    A line is thus read in the same way whatever its neighbours are.
+    """
     try:
         # With an all-text schema polars writes numbers and booleans as text, which is what the
         # dumps need: the type of a field changes from month to month.
         return pl.read_ndjson(io.BytesIO(batch), schema=schema)
     except pl.exceptions.PolarsError:
         middle = batch.find(b"\n", len(batch) // 2)
-        if len(batch) < _FALLBACK_BYTES or middle < 0:
-            rows = [row for line in batch.split(b"\n") if (row := _object(line)) is not None]
-            texts = ([_text(row.get(name)) for name in schema] for row in rows)
-            return pl.DataFrame(list(texts), schema=schema, orient="row")
-        halves = (batch[:middle], batch[middle + 1 :])
-        return pl.concat(_objects(half, schema) for half in halves)
+        middle = middle if middle >= 0 else batch.rfind(b"\n")
+        if middle >= 0:
+            halves = (batch[:middle], batch[middle + 1 :])
+            return pl.concat(_objects(half, schema) for half in halves)
+        row = _object(batch)
+        texts = [] if row is None else [[_text(row.get(name)) for name in schema]]
+        return pl.DataFrame(texts, schema=schema, orient="row")
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -52,9 +52,9 @@ def moderator(_: BuildSettings) -> pl.Expr:
 
 def meta(_: BuildSettings) -> pl.Expr:
     """A post about the subreddit itself, by its title."""
-    return pl.col("title").str.contains(
-        r"(?i)^\W*(?:meta|mod ?post|mod)\b\W|^\W*fresh topic friday"
-    )
+    tag = r"[\[(]\s*(?:meta|mod ?post|mod)\s*[\])]|(?:meta|mod ?post|mod)\s*:"
+    prefix = r"(?i)^\s*(?:[\[(]?cmv[\])]?\s*[:,-]?\s*)?"
+    return pl.col("title").str.contains(rf"{prefix}(?:{tag}|fresh topic friday)")
 
 
 def empty(_: BuildSettings) -> pl.Expr:

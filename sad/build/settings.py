@@ -88,7 +88,7 @@ class BuildSettings(Settings):
         2, ge=1, description="Fewest turns of a dialogue, the post counted. Source: ours"
     )
     dedup: bool = Field(
-        True, description="Drop dialogues that repeat another's topic and texts. Source: ours"
+        True, description="Drop dialogues that repeat the texts of another. Source: ours"
     )
     split: Split = Field(Split(), description="Division into splits. Source: ours")
 

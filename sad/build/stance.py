@@ -11,12 +11,12 @@ from sad.build import forest
 def by_structure(nodes: pl.DataFrame) -> pl.Series:
     """0 (oppose) or 1 (support) for each node. Source: ours.
 
-    The author of the post supports. Anybody else takes the side opposite to the parent's, or the
-    same side when answering themselves. A comment by the author of the post that answers a
-    comment which earned a delta from the post's author (``by_op``) gives in, hence opposes.
+    The author of the post supports, but opposes where ``concedes``: in a comment that awards a
+    delta. Whoever answers the author opposes, also after a concession. Anybody else takes the side
+    opposite to the parent's, or the same side when answering themselves.
 
     Args:
-        nodes: columns ``parent`` (row or -1), ``thread_id``, ``author``, ``delta_by``.
+        nodes: columns ``parent`` (row or -1), ``thread_id``, ``author``, ``concedes``.
     """
     parent = nodes["parent"].to_numpy()
     above = np.where(parent < 0, 0, parent)
@@ -30,6 +30,5 @@ def by_structure(nodes: pl.DataFrame) -> pl.Series:
     flips = np.where(is_op | same, 0, 1)
     changes = forest.sums(np.where(is_op, -1, parent), flips)
     supports = changes % 2 == 0
-    won_op = (nodes["delta_by"] == "op").fill_null(False).to_numpy()
-    gives_in = is_op & (parent >= 0) & won_op[above]
-    return pl.Series("stance", (supports & ~gives_in).astype(np.uint8))
+    concedes = nodes["concedes"].to_numpy()
+    return pl.Series("stance", (supports & ~concedes).astype(np.uint8))

@@ -17,6 +17,7 @@ NODES = {
     "created_utc": pl.Int64,
     "posted_utc": pl.Int64,  # when the thread's submission was made
     "distinguished": pl.String,
+    "is_submitter": pl.Boolean,  # null where the dump does not say
     "title": pl.String,  # null for comments
     "body": pl.String,
 }
@@ -35,13 +36,13 @@ class Threads:
 def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
     """The trees of ``submissions`` and ``comments``.
 
-    Of rows with the same id the last retrieved wins (ties: the last read). A comment is left out
-    as ``orphans`` when its chain of parents does not lead to its own submission, as ``cycles``
+    Of rows with the same id the last retrieved wins (ties: the greatest row, so that the order of
+    the input never matters). A comment is left out as ``orphans`` when its chain of parents does not lead to its own submission, as ``cycles``
     when it leads round in a circle.
     """
-    posts, n_posts = _latest(submissions)
-    replies, n_replies = _latest(comments)
-    nodes = pl.concat([_posts(posts), _replies(replies)], how="diagonal").select(list(NODES))
+    posts, n_posts = _latest(_posts(submissions))
+    replies, n_replies = _latest(_replies(comments))
+    nodes = pl.concat([posts, replies], how="diagonal").select(list(NODES))
     gone = pl.col("author").is_in(["[deleted]", "[removed]", ""])
     nodes = nodes.with_columns(author=pl.when(~gone).then("author"))
     nodes = _with_parent(nodes)
@@ -70,14 +71,16 @@ def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
 
 
 def _latest(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    latest = rows.sort("retrieved_on", nulls_last=False, maintain_order=True)
-    latest = latest.unique("id", keep="last", maintain_order=True)
-    return latest, rows.height - latest.height
+    again = pl.col("node_id").is_duplicated()
+    others = [name for name in rows.columns if name not in ("node_id", "retrieved_on")]
+    order = ["node_id", "retrieved_on", *others]
+    last = rows.filter(again).sort(order, nulls_last=False).unique("node_id", keep="last")
+    return pl.concat([rows.filter(~again), last]), rows.height - rows["node_id"].n_unique()
 
 
 def _posts(posts: pl.DataFrame) -> pl.DataFrame:
     return posts.select(
-        "author", "created_utc", "distinguished", "title",
+        "author", "created_utc", "distinguished", "title", "retrieved_on",
         node_id=_prefixed("t3_", "id"),
         thread_id=_prefixed("t3_", "id"),
         parent_id=pl.lit(None, pl.String),
@@ -88,7 +91,7 @@ def _posts(posts: pl.DataFrame) -> pl.DataFrame:
 
 def _replies(replies: pl.DataFrame) -> pl.DataFrame:
     return replies.select(
-        "author", "created_utc", "distinguished", "body",
+        "author", "created_utc", "distinguished", "body", "retrieved_on", "is_submitter",
         node_id=_prefixed("t1_", "id"),
         thread_id=pl.col("link_id").fill_null(""),
         # Some late files hold integers or null here: such a comment has no known parent.

@@ -9,7 +9,7 @@ from helpers import post, reply, rows, write_lines
 from sad import sample
 from sad.build import folder, readers
 from sad.build.frames import OUTCOME
-from sad.build.outcome import CONFIRMED, outcomes
+from sad.build.outcome import CONFIRMED, awards, outcomes
 from sad.build.stance import by_structure
 from sad.build.threads import join
 
@@ -23,6 +23,15 @@ def _nodes(tmp_path, posts, replies):
 
 def _none_known():
     return pl.DataFrame(schema=OUTCOME)
+
+
+def _outcomes(nodes, known=None):
+    return outcomes(nodes, awards(nodes), _none_known() if known is None else known)
+
+
+def _with_concessions(nodes):
+    by_op = awards(nodes).filter("by_op")["award"].to_list()
+    return nodes.with_columns(concedes=pl.Series([i in by_op for i in range(nodes.height)]))
 
 
 CONFIRM = "Confirmed: 1 delta awarded to /u/user_w ([3∆](/r/x))."
@@ -46,11 +55,11 @@ def _award(by, body=CONFIRM, bot="DeltaBot"):
         ("op", "Confirmation: delta awarded to /u/user_w", "deltabot", [("t1_w", True, "op")]),
         ("op", "This delta has been rejected. The length of your comment ...", "DeltaBot", []),
         ("op", CONFIRM, "somebody", []),
-        ("[deleted]", CONFIRM, "DeltaBot", [("t1_w", True, "other")]),
+        ("[deleted]", CONFIRM, "DeltaBot", [("t1_w", True, None)]),
     ],
 )
 def test_delta_goes_to_the_comment_that_the_award_answers(tmp_path, by, body, bot, expected):
-    found = outcomes(_nodes(tmp_path, [post()], _award(by, body, bot)), _none_known())
+    found = _outcomes(_nodes(tmp_path, [post()], _award(by, body, bot)))
     assert rows(found, "node_id", "delta", "by") == expected
 
 
@@ -58,12 +67,19 @@ def test_an_award_to_the_post_is_none(tmp_path):
     nodes = _nodes(
         tmp_path, [post()], [reply("a", "p"), reply("b", "a", author="DeltaBot", body=CONFIRM)]
     )
-    assert outcomes(nodes, _none_known()).is_empty()
+    assert _outcomes(nodes).is_empty()
+
+
+def test_is_submitter_tells_for_deleted_authors(tmp_path):
+    award = _award("[deleted]")
+    award[1]["is_submitter"] = True
+    found = _outcomes(_nodes(tmp_path, [post(author="[deleted]")], award))
+    assert rows(found, "node_id", "by") == [("t1_w", "op")]
 
 
 def test_imported_outcomes_are_added(tmp_path):
     known = pl.DataFrame({"comment_id": ["w", "z"], "delta": [False, False], "by": [None, "x"]})
-    found = outcomes(_nodes(tmp_path, [post()], _award("op")), known)
+    found = _outcomes(_nodes(tmp_path, [post()], _award("op")), known)
     assert sorted(rows(found, "node_id", "delta")) == [("t1_w", True), ("t1_z", False)]
 
 
@@ -94,12 +110,12 @@ def test_stance_by_reply_structure(tmp_path):
             reply("f", "b", author="z"),  # answers the post's author: opposes
             reply("g", "f", author="op", body=LONG_AWARD),  # gives in
             reply("h", "g", author="DeltaBot", body="Confirmed: 1 delta awarded to /u/z"),
+            reply("i", "f", author="op"),  # argues on beside the award: supports
+            reply("j", "g", author="z"),  # answers the author after the concession: opposes
         ],
     )
-    found = outcomes(nodes, _none_known()).select("node_id", delta_by="by")
-    nodes = nodes.join(found, on="node_id", how="left", maintain_order="left")
-    sides = dict(zip(nodes["node_id"], by_structure(nodes), strict=True))
-    expected = {"t3_p": 1, "a": 0, "b": 1, "c": 1, "d": 0, "e": 0, "f": 0, "g": 0}
+    sides = dict(zip(nodes["node_id"], by_structure(_with_concessions(nodes)), strict=True))
+    expected = {"t3_p": 1, "a": 0, "b": 1, "c": 1, "d": 0, "e": 0, "f": 0, "g": 0, "i": 1, "j": 0}
     assert {k.removeprefix("t1_"): v for k, v in sides.items() if k != "t1_h"} == expected
 
 
@@ -110,8 +126,7 @@ def test_deleted_authors_are_not_one_person(tmp_path):
     nodes = _nodes(
         tmp_path, [post(author="[deleted]")], [reply("a", "p", author="[deleted]"), reply("b", "a")]
     )
-    nodes = nodes.with_columns(delta_by=pl.lit(None, pl.String))
-    assert by_structure(nodes).to_list() == [1, 0, 1]
+    assert by_structure(_with_concessions(nodes)).to_list() == [1, 0, 1]
 
 
 def test_structure_agrees_with_the_gold_of_the_sample(built_sample):

@@ -74,17 +74,21 @@ def test_times_of_every_form(tmp_path, value, seconds):
 
 @pytest.mark.parametrize("edited", ["false", "true", "1491210000", "1491210000.0", "null"])
 def test_edited_may_be_anything(tmp_path, edited):
-    frame, counts = _read(tmp_path, f'{{"id": "a", "edited": {edited}, "score": null}}\n'.encode())
+    frame, counts = _read(
+        tmp_path, f'{{"id": "a", "link_id": "t3_p", "edited": {edited}}}\n'.encode()
+    )
     assert frame["id"].to_list() == ["a"]
     assert counts["kept"] == 1
 
 
 def test_later_name_of_the_retrieval_time(tmp_path):
-    frame, _ = _read(tmp_path, b'{"id":"a","retrieved_utc":"7"}\n{"id":"b","retrieved_on":8}\n')
+    frame, _ = _read(
+        tmp_path, b'{"id":"a","link_id":"t3_p","retrieved_utc":"7"}\n{"id":"b","retrieved_on":8}\n'
+    )
     assert frame["retrieved_on"].to_list() == [7, 8]
 
 
-GOOD = b'{"id":"good","body":"x"}'
+GOOD = b'{"id":"good","body":"x","link_id":"t3_p"}'
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,9 @@ def test_bad_line_is_counted_and_costs_no_good_line(tmp_path, bad, count):
 
 
 def test_many_bad_lines_among_many_good_ones(tmp_path):
-    lines = [b'{"broken' if i % 97 == 0 else b'{"id":"c%d"}' % i for i in range(5000)]
+    lines = [
+        b'{"broken' if i % 97 == 0 else b'{"id":"c%d","link_id":"t3_p"}' % i for i in range(5000)
+    ]
     frame, counts = _read(tmp_path, b"\n".join(lines))
     assert counts["bad_json"] == len(range(0, 5000, 97))
     assert frame.height == 5000 - counts["bad_json"]
@@ -134,13 +140,15 @@ def test_odd_characters_stay_in_one_line(tmp_path, body):
 
 
 def test_raw_nul_inside_a_line(tmp_path):
-    frame, _ = _read(tmp_path, b'{"id":"a","body":"x\x00y"}\n')
+    frame, _ = _read(tmp_path, b'{"id":"a","link_id":"t3_p","body":"x\x00y"}\n')
     assert frame["body"].to_list() == ["x\x00y"]
 
 
 @pytest.mark.parametrize("subreddit", ["ChangeMyView", "CHANGEMYVIEW", "changemyview"])
 def test_subreddit_in_any_case(tmp_path, subreddit):
-    frame, _ = _read(tmp_path, f'{{"id": "a", "subreddit" : "{subreddit}"}}\n'.encode())
+    frame, _ = _read(
+        tmp_path, f'{{"id": "a", "link_id": "t3_p", "subreddit" : "{subreddit}"}}\n'.encode()
+    )
     assert frame.height == 1
 
 
@@ -159,6 +167,22 @@ def test_damaged_file_is_refused_with_a_byte(tmp_path, name, data):
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"byte \d"):
         readers.comments([path], None, Counter())
+
+
+ODD = rb'{"id":"a","body":"x\ud83d y","link_id":1e5,"id":"b","score":1.5}'
+
+
+def test_a_line_reads_the_same_whatever_its_neighbours(tmp_path):
+    alone, _ = _read(tmp_path, ODD)
+    for neighbour in (GOOD, b'{"broken', b"\xff", b"[]"):
+        for lines in ([ODD, neighbour], [neighbour, ODD], [neighbour] * 9 + [ODD]):
+            frame, _ = _read(tmp_path, b"\n".join(lines))
+            assert frame.filter(frame["id"] == alone["id"][0]).equals(alone)
+
+
+def test_a_dump_of_the_other_kind_is_refused(tmp_path):
+    with pytest.raises(DataError, match="really a dump of comments"):
+        _read(tmp_path, b'{"id":"a","title":"t"}\n')
 
 
 def test_file_without_a_json_line_is_refused(tmp_path):

@@ -33,6 +33,8 @@ def _fired(settings=None, **fields):
          {"body": "Sorry that your comment has been removed, bob"}),
         ("moderator", {"body": "Sorry u/bob, your submission has been automatically removed"}, {}),
         ("meta", {"title": "[Meta] rules"}, {"title": "Metaphysics is useless"}),
+        ("meta", {"title": "CMV: (meta) rules"}, {"title": "Meta should not buy others, CMV"}),
+        ("meta", {"title": "META: rules"}, {"title": "CMV: Mod culture ruins games"}),
         ("meta", {"title": "Mod Post: news"}, {"title": "Modern art is fine"}),
         ("meta", {"title": "Fresh Topic Friday thread"}, {"title": "Fridays should be free"}),
         ("empty", {"text": ""}, {"text": TEN}),

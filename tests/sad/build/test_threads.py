@@ -37,6 +37,20 @@ def test_later_retrieval_of_a_comment_wins_whatever_the_order(tmp_path):
         assert found.counts["duplicates"] == 2
 
 
+def test_ids_with_and_without_prefix_are_the_same(tmp_path):
+    found = _join(tmp_path, [post("p"), post("t3_p")], [reply("a", "p"), reply("t1_a", "p")])
+    assert rows(found.nodes, "node_id") == [("t3_p",), ("t1_a",)]
+    assert found.counts["duplicates"] == 2
+
+
+def test_equal_retrievals_are_decided_by_content_not_by_order(tmp_path):
+    one, other = reply("a", "p", body="one"), reply("a", "p", body="other")
+    kept = {
+        _join(tmp_path, [post()], order).nodes["body"][1] for order in ([one, other], [other, one])
+    }
+    assert len(kept) == 1
+
+
 def test_orphans_and_what_hangs_below_them_are_counted(tmp_path):
     found = _join(
         tmp_path,
