@@ -41,6 +41,7 @@ def run(folder: Path, method: str, vote_files: Iterable[Path | str] = ()) -> int
     votes = vote_table.read(files).join(known, on="utterance_id", how="semi")
     if votes.is_empty():
         raise DataError(folder, "none of the votes is on an utterance of this folder")
+    vote_table.check_texts(votes, known)
     record = {
         "method": method,
         "votes": [{"name": f.name, "sha256": sha256(f)} for f in files],
@@ -65,10 +66,7 @@ def majority(votes: pl.DataFrame, utterances: pl.DataFrame) -> pl.DataFrame:
         .explode("label", empty_as_null=False, keep_nulls=False)
         .group_by("utterance_id", "label").len("named")
     )  # fmt: skip
-    voters = cast.group_by("utterance_id").agg(
-        voters=pl.col("annotator").n_unique(), sources=pl.col("source").unique().sort(),
-        names=pl.col("annotator").unique().sort(),
-    )  # fmt: skip
+    voters = _voters(cast)
     tally = per_label.join(voters, on="utterance_id")
     enough = pl.col("named") * 2 > pl.col("voters")
     most = pl.col("named") == pl.col("named").max().over("utterance_id")
@@ -86,7 +84,9 @@ def majority(votes: pl.DataFrame, utterances: pl.DataFrame) -> pl.DataFrame:
             pl.col("strategies").fill_null([]),
             pl.col("strategy_mask").fill_null(0),
             pl.col("spans").fill_null([]),
-            label_source=_source(),
+            label_source=pl.format(
+                "stance:{}; strategies:{}", pl.col("stance_by").fill_null("structure"), "by"
+            ),
         )
     )
     return rows.join(utterances.select("utterance_id"), on="utterance_id", how="semi").select(
@@ -110,16 +110,20 @@ def _spans(cast: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
 
 
 def _stance(votes: pl.DataFrame) -> pl.DataFrame:
+    cast = votes.filter(pl.col("kind") == "stance")
     support = (pl.col("value").list.first() == "support").mean()
-    sides = votes.filter(pl.col("kind") == "stance").group_by("utterance_id").agg(share=support)
+    sides = cast.group_by("utterance_id").agg(share=support)
     side = pl.when(pl.col("share") > 0.5).then(1).when(pl.col("share") < 0.5).then(0)
-    return sides.select("utterance_id", stance=side.cast(pl.UInt8))
+    decided = sides.with_columns(stance=side.cast(pl.UInt8)).drop_nulls("stance")
+    by = _voters(cast).select("utterance_id", stance_by="by")
+    return decided.select("utterance_id", "stance").join(by, on="utterance_id")
 
 
-def _source() -> pl.Expr:
-    """Such as ``stance:majority(simulated x5); strategies:heuristic(cues)``."""
-    many = pl.format("majority({} x{})", pl.col("sources").list.join("+"), "voters")
-    one = pl.format("{}({})", pl.col("sources").list.join("+"), pl.col("names").list.first())
-    strategies = pl.when(pl.col("voters") > 1).then(many).otherwise(one)
-    stance = pl.when(pl.col("stance").is_null()).then(pl.lit("structure")).otherwise(strategies)
-    return pl.format("stance:{}; strategies:{}", stance, strategies)
+def _voters(cast: pl.DataFrame) -> pl.DataFrame:
+    """Per utterance the number of ``voters`` and their name: ``crowd(ann)`` or a majority."""
+    sources = pl.col("source").unique().sort().str.join("+")
+    many = pl.format("majority({} x{})", sources, pl.len())
+    one = pl.format("{}({})", sources, pl.col("annotator").first())
+    return cast.group_by("utterance_id").agg(
+        voters=pl.len(), by=pl.when(pl.len() > 1).then(many).otherwise(one)
+    )

@@ -99,16 +99,25 @@ def _read_lines(path: Path) -> Iterator[Item]:
 def _item(path: Path, number: int, line: bytes) -> Item:
     try:
         value = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(path, f"is not JSON ({error})", line=number) from None
     if not isinstance(value, dict):
         raise DataError(path, 'expected {"id": ..., "text": ...}', line=number)
     for field in ("id", "text"):
         if not isinstance(value.get(field), str):
             raise DataError(path, "expected a string", line=number, field=field)
-    context = value.get("context") or []
-    context = (context,) if isinstance(context, str) else tuple(map(str, context))
-    return Item(value["id"], value["text"], str(value.get("topic") or ""), context)
+    topic, context = value.get("topic") or "", value.get("context") or []
+    context = [context] if isinstance(context, str) else context
+    if not isinstance(topic, str):
+        raise DataError(path, "expected a string", line=number, field="topic")
+    if not isinstance(context, list) or not all(isinstance(text, str) for text in context):
+        raise DataError(path, "expected a list of strings", line=number, field="context")
+    # Lone surrogates are no text; one sign stands for one, so that spans keep their places.
+    name, text, topic, *around = (
+        part.encode("utf-8", "replace").decode()
+        for part in (value["id"], value["text"], topic, *context)
+    )
+    return Item(name, text, topic, tuple(around))
 
 
 def _line(item: Item, label: Label) -> str:

@@ -56,21 +56,50 @@ def read(paths: Iterable[Path]) -> pl.DataFrame:
     return votes
 
 
+def check_texts(votes: pl.DataFrame, utterances: pl.DataFrame) -> None:
+    """Check the votes against the texts they are on (``utterance_id``, ``text``).
+
+    Raises:
+        LabelError: a span lies outside its text, or a text has an empty set of strategies.
+    """
+    rows = votes.join(utterances, on="utterance_id")
+    spans = rows.explode("spans", empty_as_null=False, keep_nulls=False)
+    span = pl.col("spans").struct
+    start, end = span.field("start"), span.field("end")
+    inside = (start >= 0) & (start < end) & (end <= pl.col("text").str.len_chars())
+    _refuse("votes", spans.filter(~inside.fill_null(False)), "a span lies outside its text")
+    is_set = pl.col("kind") == "strategies"
+    bare = is_set & (pl.col("value").list.len() == 0) & (pl.col("text").str.strip_chars() != "")
+    _refuse("votes", rows.filter(bare), "a text has at least one strategy")
+
+
 def _read_one(path: Path) -> pl.DataFrame:
     try:
-        rows = pl.read_parquet(path, glob=False).select(list(VOTES))
-        rows = rows.cast(pl.Schema(VOTES))
+        rows = pl.read_parquet(path, glob=False).select(list(VOTES)).cast(pl.Schema(VOTES))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(path, f"is not a vote table ({str(error).partition(chr(10))[0]})") from None
-    known = pl.concat(
-        rows.filter(pl.col("kind") == kind).explode("value").filter(
-            pl.col("value").is_null() | ~pl.col("value").is_in(closed)
-        )
-        for kind, closed in _CLOSED.items()
-    )  # fmt: skip
-    odd = pl.concat([known, rows.filter(~pl.col("kind").is_in(list(_CLOSED)))
-                     .explode("value")])  # fmt: skip
-    if odd.height:
-        value, kind = odd["value"][0], odd["kind"][0]
-        raise LabelError(path, f"{value!r} is no {kind} vote", field=odd["utterance_id"][0])
+    for column in ("utterance_id", "annotator", "kind", "value", "source"):
+        _refuse(path, rows.filter(pl.col(column).is_null()), f"a vote without {column}")
+    _refuse(path, rows.filter(~pl.col("kind").is_in(list(_CLOSED))), "no kind of vote", "kind")
+    _refuse(path, rows.filter(~pl.col("source").is_in(SOURCES)), "no source of votes", "source")
+    for kind, closed in _CLOSED.items():
+        cast = rows.filter(pl.col("kind") == kind)
+        values = cast.explode("value", empty_as_null=False, keep_nulls=False)
+        unknown = values.filter(~pl.col("value").is_in(closed).fill_null(False))
+        _refuse(path, unknown, f"no {kind} vote", "value")
+        twice = pl.col("value").list.n_unique() != pl.col("value").list.len()
+        _refuse(path, cast.filter(twice), "a label is named twice")
+    sides = rows.filter((pl.col("kind") == "stance") & (pl.col("value").list.len() != 1))
+    _refuse(path, sides, "a stance vote names one side")
+    spans = rows.explode("spans", empty_as_null=False, keep_nulls=False)
+    known = pl.col("spans").struct.field("label").is_in(STRATEGY_LABELS).fill_null(False)
+    _refuse(path, spans.filter(~known), "a span has no label")
     return rows
+
+
+def _refuse(path: Path | str, rows: pl.DataFrame, what: str, column: str | None = None) -> None:
+    """Raise a LabelError that names the first of ``rows``, if there is one."""
+    if rows.height:
+        value = f"{rows[column][0]!r} is " if column else ""
+        where = f"utterance {rows['utterance_id'][0]} by {rows['annotator'][0]}"
+        raise LabelError(path, f"{value}{what}; {rows.height} such, none was used", field=where)

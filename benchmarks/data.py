@@ -46,7 +46,10 @@ def _dataset(docs: Callable[[Path, str], Docs], data: str | None, split: str) ->
     import datasets
 
     folder = labelled_folder(data)
-    found = docs(folder, chosen_split(folder, split))
+    split = chosen_split(folder, split)
+    found = docs(folder, split)
+    if not found:
+        raise DataError(folder, f"has no document for this task in split {split!r}")
     return datasets.DatasetDict({"test": datasets.Dataset.from_list(found)})
 
 

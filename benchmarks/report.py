@@ -79,7 +79,7 @@ def scores_plot(runs: Sequence[Run]) -> str:
             errors = [_error(score) for score in own]
             fig.axes.errorbar(
                 values, heights, xerr=list(zip(*errors, strict=True)), fmt="o", capsize=3,
-                label=run.path.name,
+                label=f" {run.path.name}",  # a leading underscore would hide it
             )  # fmt: skip
         fig.axes.set_yticks(range(len(names)), names)
         fig.axes.invert_yaxis()

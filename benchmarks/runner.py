@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -89,6 +91,7 @@ def _digest(folder: Path) -> str:
 
 
 def _refuse_other(out: Path, settings: RunSettings) -> None:
+    """Refuse a folder of another run; what an unfinished other run left is cleared away."""
     if out.exists() and not out.is_dir():
         raise SettingsError(f"{out} is a file; --out must be a folder")
     record = out / "settings.yaml"
@@ -98,9 +101,11 @@ def _refuse_other(out: Path, settings: RunSettings) -> None:
         return
     old, new = read_yaml(record), settings.dump()
     others = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    if others:
+    if others and (out / SCORES).exists():
         names = ", ".join(others)
         raise SettingsError(f"{out} was evaluated with other {names}; choose another --out")
+    if others:
+        shutil.rmtree(out / ".run", ignore_errors=True)
 
 
 def _evaluate(settings: RunSettings, folder: Path, out: Path) -> None:
@@ -116,33 +121,54 @@ def _evaluate(settings: RunSettings, folder: Path, out: Path) -> None:
     tracker = EvaluationTracker(output_path=str(out))
     cache = out / ".run" / "answers"
     cache.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        results = simple_evaluate(
-            model=settings.model,
-            model_args=settings.model_args,
-            tasks=settings.tasks,
-            limit=settings.limit,
-            batch_size=settings.batch_size,
-            device=settings.device,
-            apply_chat_template=settings.apply_chat_template,
-            use_cache=str(cache),
-            task_manager=manager,
-            evaluation_tracker=tracker,
-            random_seed=settings.seed,
-            numpy_random_seed=settings.seed,
-            torch_random_seed=settings.seed,
-            fewshot_random_seed=settings.seed,
-            bootstrap_iters=0,
-            metadata=metadata,
-        )
-    except (OSError, ValueError) as error:
-        model = f"{settings.model} {settings.model_args}"
-        raise ModelError(f"{model}: cannot be evaluated ({error})") from error
+    results = simple_evaluate(
+        model=_model(settings),
+        model_args=settings.model_args,
+        tasks=settings.tasks,
+        limit=settings.limit,
+        batch_size=settings.batch_size,
+        device=settings.device,
+        apply_chat_template=settings.apply_chat_template,
+        use_cache=str(cache),
+        task_manager=manager,
+        evaluation_tracker=tracker,
+        random_seed=settings.seed,
+        numpy_random_seed=settings.seed,
+        torch_random_seed=settings.seed,
+        fewshot_random_seed=settings.seed,
+        bootstrap_iters=0,
+        metadata=metadata,
+    )
     samples = results.pop("samples")
     results["config"]["metadata"] = metadata
     tracker.save_results_aggregated(results=results, samples=samples)
     for task, rows in samples.items():
         tracker.save_results_samples(task_name=task, samples=rows)
+
+
+def _model(settings: RunSettings) -> Any:
+    """The model, loaded.
+
+    Raises:
+        SettingsError: the device or the batch size is none.
+        ModelError: it cannot be loaded.
+    """
+    import torch
+    from lm_eval.api.registry import get_model
+
+    if not re.fullmatch(r"[1-9]\d*|auto(:\d+)?", settings.batch_size):
+        raise SettingsError(f"batch_size: {settings.batch_size!r} is neither a number nor auto")
+    try:
+        torch.device(settings.device or "cpu")
+    except RuntimeError:
+        raise SettingsError(f"device: {settings.device!r} is none; such as cpu or cuda:0") from None
+    options = {"batch_size": settings.batch_size, "device": settings.device}
+    try:
+        return get_model(settings.model).create_from_arg_string(settings.model_args, options)
+    except Exception as error:  # model classes of others raise anything
+        reason = str(error) or type(error).__name__
+        name = f"{settings.model} {settings.model_args}".strip()
+        raise ModelError(f"{name}: cannot be loaded ({reason})") from error
 
 
 def _refuse_unknown(tasks: Iterable[str], known: Iterable[str]) -> None:

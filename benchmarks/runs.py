@@ -57,7 +57,7 @@ def read(path: Path) -> Run:
     replies: list[dict[str, Any]] = []
     for file in sorted(found[-1].parent.glob(f"samples_*_{stamp[1] if stamp else ''}.jsonl")):
         task = file.name.removeprefix("samples_").rpartition("_")[0]
-        if task in results["configs"]:
+        if _is_ours(results["configs"].get(task)):
             samples = list(_samples(file))
             scores += _scores(task, results, samples)
             replies += _replies(task, samples)
@@ -72,6 +72,11 @@ def read(path: Path) -> Run:
         scores=scores,
         replies=replies,
     )
+
+
+def _is_ours(config: dict[str, Any] | None) -> bool:
+    """Whether a task is one of ours: a run may hold others, whose metrics mean something else."""
+    return config is not None and {m["metric"] for m in config["metric_list"]} <= set(METRICS)
 
 
 def _samples(path: Path) -> Iterator[dict[str, Any]]:

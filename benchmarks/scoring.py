@@ -6,6 +6,7 @@ The same rows, read back from its sample files, give the intervals of the report
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -68,6 +69,7 @@ METRICS: dict[str, Metric] = {
     "distinct_2": Metric(whole=partial(_distinct, n=2), about="0-1, corpus; no interval"),
     "length_ratio": Metric(_mean, about="tokens / tokens of the reference"),
     "copy_rate": Metric(_mean, about="0-1, 4-grams that stand in the history"),
+    "empty": Metric(_mean, about="0-1, replies without a word; lower is better"),
     "truncated": Metric(_mean, about="0-1, documents whose history was cut"),
     "control_precision": Metric(multilabel.precision, about="0-1, pooled"),
     "control_recall": Metric(multilabel.recall, about="0-1, pooled"),
@@ -81,14 +83,23 @@ METRICS: dict[str, Metric] = {
     "label_macro_f1": Metric(multilabel.macro_f1, about="0-1, mean over the five"),
     "subset_acc": Metric(_mean, about="0-1, whole set right"),
     "jaccard": Metric(_mean, about="0-1"),
+    "ties": Metric(_mean, about="0-1, equal log-likelihoods, taken as no or oppose"),
     "hamming": Metric(_mean, about="0-1, wrong decisions; lower is better"),
 }
 """Every metric of every task. Source: specification 11.5; the paper's own list is unknown."""
 
 
+_MARKER = re.compile(r"^\s*(?:support|oppose):\s*", re.IGNORECASE)
+
+
+def reply(text: str) -> str:
+    """What a model wrote, without the stance word that opens every line of the history."""
+    return _MARKER.sub("", text).strip()
+
+
 def generation(doc: dict[str, Any], results: list[str]) -> dict[str, Any]:
     """The rows of the overlap metrics for one generated reply."""
-    text = results[0]
+    text = reply(results[0])
     counts = overlap.bleu_counts(text, doc["target"]).tolist()
     rouge = overlap.rouge(text, doc["target"])
     words = overlap.tokens(text)
@@ -101,6 +112,7 @@ def generation(doc: dict[str, Any], results: list[str]) -> dict[str, Any]:
         "distinct_2": words,
         "length_ratio": counts[-2:],
         "copy_rate": [copied, total],
+        "empty": [int(not text), 1],
         "truncated": [int(cut), 1],
     }
 
@@ -111,7 +123,8 @@ def controlled_generation(doc: dict[str, Any], results: list[str]) -> dict[str, 
     ``ceiling_f1`` scores the reference in the same way: what the labeller's own errors allow.
     """
     wanted = _vector(doc["target_strategies"])
-    found, reference = (_vector(labels) for labels in _strategies([results[0], doc["target"]]))
+    texts = [reply(results[0]), doc["target"]]
+    found, reference = (_vector(labels) for labels in _strategies(texts))
     control = multilabel.counts(wanted, found).tolist()
     return {
         **generation(doc, results),
@@ -127,7 +140,7 @@ def stance(doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, 
     """The rows of the stance task: the answer with the larger log-likelihood is chosen."""
     oppose, support = (result[0] for result in results)
     row = multilabel.confusion(doc["stance"], int(support > oppose)).tolist()
-    return {"acc": row, "macro_f1": row, "mcc": row}
+    return {"acc": row, "macro_f1": row, "mcc": row, "ties": [int(support == oppose), 1]}
 
 
 def strategies(doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, Any]:
@@ -144,6 +157,7 @@ def strategies(doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[s
         "subset_acc": [int(wrong == 0), 1],
         "jaccard": [float(multilabel.jaccard(gold, predicted)), 1],
         "hamming": [wrong, len(gold)],
+        "ties": [sum(y == n for y, n in zip(yes, no, strict=True)), len(gold)],
     }
 
 

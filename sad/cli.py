@@ -74,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         _fail("stopped; run the same command again to go on", 130)
     except typer.exceptions.TyperException as error:
         _fail(_usage(error), 2)
+    except OSError as error:  # such as standard output on a full disk
+        _fail(f"{error.filename or 'output'}: {error.strerror}", 4)
     if code == 130:
         _fail("stopped; run the same command again to go on", 130)
     sys.exit(code if isinstance(code, int) else 0)
@@ -129,23 +131,21 @@ def build(
     from sad.build import authors
     from sad.build.pipeline import Dumps, Source, ThreadFolder
     from sad.build.pipeline import build as run
-    from sad.build.settings import BuildSettings, preset
+    from sad.build.settings import resolve
     from sad.console import print_funnel, stages
-    from sad.settings import assign, merge, read_yaml
+    from sad.settings import merge, read_yaml
 
     chosen = [bool(submissions or comments), threads is not None, sample]
     if sum(chosen) != 1 or bool(submissions) != bool(comments):
         raise typer.BadParameter(
             "give one source: --submissions F... with --comments F..., --threads DIR, or --sample"
         )
-    values = preset(rules).dump()
+    changes = read_yaml(settings) if settings else {}
     if sample:
         from sad.sample import DUMPS, SETTINGS
 
-        values = merge(values, read_yaml(SETTINGS))
-    if settings:
-        values = merge(values, read_yaml(settings))
-    resolved = BuildSettings.parse(assign(values, assignments or []), where="settings")
+        changes = merge(read_yaml(SETTINGS), changes)
+    resolved = resolve(rules, changes, assignments or ())
     source: Source
     if sample:
         source = DUMPS
@@ -158,6 +158,8 @@ def build(
     with stages() as on_stage:
         counts = run(source, out, resolved, key, on_stage=on_stage)
     print_funnel(counts)
+    if not counts["paths"]["dialogues"]:
+        typer.echo("no dialogue is left: the funnel above says where they went", err=True)
     typer.echo(f"built {out}; next: sad annotate label {out} --labeller cues")
 
 

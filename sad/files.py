@@ -13,6 +13,9 @@ from typing import Any
 
 from sad.errors import DataError
 
+TEMPORARY = ".sad-tmp"
+"""The ending of files that are still being written."""
+
 
 @contextmanager
 def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
@@ -24,7 +27,7 @@ def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -62,7 +65,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(path, f"cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(path, f"is not JSON ({error})") from None
 
 

@@ -31,7 +31,7 @@ class Settings(BaseModel):
             SettingsError: one line that names every field that does not validate.
         """
         try:
-            return cls.model_validate_json(json.dumps(values, default=str))
+            return cls.model_validate_json(_json(values, where))
         except ValidationError as error:
             faults = (
                 f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()
@@ -59,7 +59,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingsError(f"{path}: cannot be read as YAML ({reason})") from None
     if values is None:
@@ -75,7 +75,7 @@ def assign(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]
     Raises:
         SettingsError: an assignment has no ``=``, no name, or enters something not a mapping.
     """
-    result: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    result: dict[str, Any] = json.loads(_json(values, "settings"))
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
@@ -90,9 +90,16 @@ def assign(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]
                 raise SettingsError(f"--set {assignment}: {parent} is a value, not a group")
         try:
             here[last] = yaml.safe_load(text)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             raise SettingsError(f"--set {assignment}: {text!r} is not a YAML value") from None
     return result
+
+
+def _json(values: Mapping[str, Any], where: str) -> str:
+    try:
+        return json.dumps(values, default=str)
+    except (ValueError, RecursionError):
+        raise SettingsError(f"{where}: a group contains itself") from None
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ CALIBRATION = {
 }
 """P(label | rule fired), P(label | it did not) per utterance, with one added to each count.
 
+They are not thresholds: a label that did not fire can still be likely, where the rule misses much.
 Measured on the sample's gold (n = 431) by ``annotate.calibration.measured``; a test measures again.
 """
 
@@ -159,6 +160,7 @@ class Cues:
         self._batch_size = settings.batch_size
         self._nlp: Language = spacy.blank("en")
         self._nlp.add_pipe("sentencizer")
+        self._nlp.max_length = 1 << 40  # the limit protects parsers, which this pipeline lacks
         self._matcher = Matcher(self._nlp.vocab)
         for strategy, patterns in PATTERNS.items():
             self._matcher.add(strategy.label, patterns)

@@ -33,7 +33,10 @@ STOP_WORDS = tuple(
 """Common English function words. Source: ours."""
 
 # English doubles these on purpose ("had had", "gave her her book"), so they may repeat.
-_MAY_REPEAT = set("had that is was do can very so no more in on what too her you it".split())
+_MAY_REPEAT = {
+    "had", "that", "is", "was", "do", "can", "very", "so", "no", "more", "in", "on", "what", "too",
+    "her", "you", "it",
+}  # fmt: skip
 _COLLAPSIBLE = [word for word in STOP_WORDS if word not in _MAY_REPEAT]
 
 # Escaped marks wait in the private-use area while the others are taken out.

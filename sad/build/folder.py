@@ -12,7 +12,7 @@ import polars as pl
 
 from sad.build.split import SPLITS
 from sad.errors import DataError, SettingsError
-from sad.files import read_json
+from sad.files import TEMPORARY, read_json
 
 SPANS = pl.List(pl.Struct({"label": pl.String, "start": pl.Int64, "end": pl.Int64}))
 
@@ -56,6 +56,8 @@ EXAMPLES: dict[str, Any] = {
     "target": pl.String,
 }
 
+LABELS_RECORD = "labels.json"
+
 TABLES = {"utterances": UTTERANCES, "dialogues": DIALOGUES, "examples": EXAMPLES}
 
 
@@ -90,8 +92,8 @@ def read(folder: Path, table: str, split: str | None = None) -> pl.DataFrame:
 
 
 def is_labelled(folder: Path) -> bool:
-    """Whether the examples of ``folder`` have been written."""
-    return all(shard(folder, "examples", split).exists() for split in SPLITS)
+    """Whether the labels and examples of ``folder`` are complete: their record is written last."""
+    return (folder / ".run" / LABELS_RECORD).exists()
 
 
 def require_built(folder: Path) -> None:
@@ -131,4 +133,6 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SettingsError(f"{folder}: another sad command is writing it; wait") from None
+        for left_over in folder.rglob(f".*{TEMPORARY}"):  # of a command that was killed
+            left_over.unlink()
         yield

@@ -14,8 +14,6 @@ from sad.errors import DataError
 from sad.files import write_json
 from sad.release.card import write_card
 
-RECORD = "labels.json"
-
 LABELS: dict[str, Any] = {
     "utterance_id": pl.String,
     "stance": pl.UInt8,  # null: keep the one of the build
@@ -48,10 +46,13 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
             raise DataError(folder, f"{message}; label the whole folder")
         joined = joined.with_columns(stance=pl.coalesce("voted", "stance"))
         joined = joined.select(list(built.UTTERANCES))
+        # Until the record is there again, the folder counts as unlabelled.
+        (folder / ".run" / built.LABELS_RECORD).unlink(missing_ok=True)
+        write_card(folder, labelled=False)
         write_parquet(joined, built.shard(folder, "utterances", "train"))
         n = sum(_write_examples(folder, split, joined) for split in SPLITS)
-        write_card(folder)
-        write_json(folder / ".run" / RECORD, record)
+        write_card(folder, labelled=True)
+        write_json(folder / ".run" / built.LABELS_RECORD, record)
     return n
 
 

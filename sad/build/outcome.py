@@ -41,8 +41,8 @@ def outcomes(nodes: pl.DataFrame, given: pl.DataFrame, known: pl.DataFrame) -> p
         known: ``frames.OUTCOME``.
     """
     names = nodes.select("node_id").with_row_index("parent")
-    by = pl.when(pl.col("by_op").any()).then(pl.lit("op"))
-    by = by.when(pl.col("by_op").is_not_null().any()).then(pl.lit("other"))
+    anyone = pl.col("by_op").is_not_null().any()
+    by = pl.when(pl.col("by_op").any()).then(pl.lit("op")).when(anyone).then(pl.lit("other"))
     won = (
         given.join(names.with_columns(pl.col("parent").cast(pl.Int64)), on="parent")
         .group_by("node_id")

@@ -114,7 +114,7 @@ def build(
         write_json(run / "manifest.json", manifest)
         counts = _run(source, out, settings, key, on_stage)
         write_json(run / "counts.json", counts)
-        write_card(out)
+        write_card(out, labelled=False)
         write_text(run / "done", settings.digest() + "\n")
         return counts
 
@@ -248,7 +248,7 @@ def _manifest(source: Source, key: bytes) -> dict[str, Any]:
         if not path.is_file():
             raise DataError(path, "is missing")
     return {
-        "inputs": [{"name": p.name, "sha256": sha256(p)} for p in source.files()],
+        "inputs": sorted(sha256(path) for path in source.files()),
         "author_key": authors.key_digest(key),
         "versions": {
             "sad-dialogue": version("sad-dialogue"),
@@ -259,15 +259,21 @@ def _manifest(source: Source, key: bytes) -> dict[str, Any]:
 
 
 def _is_done(out: Path, settings: BuildSettings, manifest: dict[str, Any]) -> bool:
-    """Whether ``out`` holds this very build; refuses a folder begun with something else."""
+    """Whether ``out`` holds this very build; refuses one that was made of something else.
+
+    A build that was not finished holds nothing to lose and is made anew.
+    """
     run = out / ".run"
-    if not (run / "settings.yaml").exists() or not (run / "manifest.json").exists():
+    if not (run / "done").exists():
         return False
     old, new = read_yaml(run / "settings.yaml"), settings.dump()
     others = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
     before = read_json(run / "manifest.json")
     others += [k for k in ("inputs", "author_key") if before.get(k) != manifest[k]]
+    ours = "sad-dialogue"
+    if before["versions"][ours] != manifest["versions"][ours]:
+        others.append(f"version of {ours} ({before['versions'][ours]})")
     if others:
         names = ", ".join(others)
         raise SettingsError(f"{out} was built with other {names}; choose another --out")
-    return (run / "done").exists()
+    return True

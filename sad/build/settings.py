@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from sad.build.clean import STEPS
 from sad.build.rules import RULES
 from sad.errors import SettingsError
-from sad.settings import Settings
+from sad.settings import Settings, assign, merge
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -111,6 +112,21 @@ PRESETS: dict[str, BuildSettings] = {
     ),
 }
 """``paper`` follows the paper where it speaks; ``none`` keeps every node and every path."""
+
+
+def resolve(
+    rules: str, changes: Mapping[str, Any], assignments: Iterable[str] = ()
+) -> BuildSettings:
+    """The rule set ``rules`` with ``changes`` (nested values) and ``assignments`` (``a.b=3``).
+
+    Raises:
+        SettingsError: something does not validate, or another rule set is named inside.
+    """
+    values = assign(merge(preset(rules).dump(), changes), assignments)
+    settings = BuildSettings.parse(values)
+    if settings.rules != rules:
+        raise SettingsError(f"rules: choose the rule set with --rules {settings.rules}")
+    return settings
 
 
 def preset(name: str) -> BuildSettings:

@@ -37,8 +37,8 @@ def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
     """The trees of ``submissions`` and ``comments``.
 
     Of rows with the same id the last retrieved wins (ties: the greatest row, so that the order of
-    the input never matters). A comment is left out as ``orphans`` when its chain of parents does not lead to its own submission, as ``cycles``
-    when it leads round in a circle.
+    the input never matters). A comment is left out as ``orphans`` when its chain of parents does
+    not lead to its own submission, as ``cycles`` when it leads round in a circle.
     """
     posts, n_posts = _latest(_posts(submissions))
     replies, n_replies = _latest(_replies(comments))

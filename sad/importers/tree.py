@@ -56,8 +56,12 @@ def _walk(root: Any, path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
             raise DataError(path, 'expected {"node": {"id": ...}, "children": [...]}', field="node")
         if not isinstance(node.get("text"), str):
             raise DataError(path, "the node has no text", field=f"node {node['id']}")
+        children = branch.get("children") or []
+        if not isinstance(children, list) or not isinstance(node.get("extra_data") or {}, dict):
+            message = "expected children to be a list and extra_data an object"
+            raise DataError(path, message, field=f"node {node['id']}")
         yield node, parent
-        stack += [(child, node["id"]) for child in reversed(branch.get("children") or [])]
+        stack += [(child, node["id"]) for child in reversed(children)]
 
 
 def _common(node: dict[str, Any], path: Path) -> dict[str, Any]:

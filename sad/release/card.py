@@ -36,9 +36,9 @@ _ROWS = {
 }
 
 
-def write_card(folder: Path) -> None:
-    """Write README.md of the built ``folder``; ``examples`` is the default once it exists."""
-    tables = [t for t in _ROWS if t != "examples" or built.is_labelled(folder)]
+def write_card(folder: Path, *, labelled: bool) -> None:
+    """Write README.md of the built ``folder``; if it is ``labelled``, examples are the default."""
+    tables = [table for table in _ROWS if table != "examples" or labelled]
     head: dict[str, Any] = {
         "pretty_name": "Strategic Argumentative Dialogue",
         "language": ["en"],

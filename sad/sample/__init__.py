@@ -6,6 +6,7 @@ holds our labels, ``votes.parquet`` the votes of five simulated annotators. Lice
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +16,11 @@ import polars as pl
 
 from sad.build import labels
 from sad.build.authors import SAMPLE_KEY
+from sad.build.folder import is_labelled
 from sad.build.pipeline import Counts, Dumps, build
-from sad.build.settings import BuildSettings, preset
+from sad.build.settings import BuildSettings, resolve
 from sad.files import cache_dir, sha256
-from sad.settings import merge, read_yaml
+from sad.settings import read_yaml
 from sad.types import Strategy
 
 HERE = Path(__file__).parent
@@ -30,7 +32,7 @@ GOLD = HERE / "gold.jsonl"
 
 def settings() -> BuildSettings:
     """The settings of ``configs/sample.yaml`` over the rule set ``paper``."""
-    return BuildSettings.parse(merge(preset("paper").dump(), read_yaml(SETTINGS)))
+    return resolve("paper", read_yaml(SETTINGS))
 
 
 def build_into(out: Path, *, on_stage: Callable[[str], None] = lambda _: None) -> Counts:
@@ -61,9 +63,10 @@ def gold_labels() -> pl.DataFrame:
 
 def labelled_folder() -> Path:
     """A build of the sample with its gold labels, made once in the cache."""
-    digest = "".join(sha256(p)[:6] for p in (*DUMPS.files(), GOLD, SETTINGS))
-    folder = cache_dir() / f"sample-{digest}"
+    code = sorted(Path(labels.__file__).parent.glob("*.py"))
+    digests = "".join(sha256(path) for path in (*DUMPS.files(), GOLD, SETTINGS, *code))
+    folder = cache_dir() / f"sample-{hashlib.sha256(digests.encode()).hexdigest()[:16]}"
     build_into(folder)
-    if not (folder / ".run" / labels.RECORD).exists():
+    if not is_labelled(folder):
         labels.apply(folder, gold_labels(), {"method": "gold"})
     return folder

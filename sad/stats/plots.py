@@ -45,7 +45,7 @@ def figure(width: float = 7.2, height: float = 3.0) -> Iterator[Figure]:
     except ImportError:
         raise MissingExtraError("eval", "matplotlib") from None
     style = {
-        "svg.hashsalt": "sad", "svg.fonttype": "none", "font.size": 9,
+        "svg.hashsalt": "sad", "text.parse_math": False, "svg.fonttype": "none", "font.size": 9,
         "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
         "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
         "axes.titlesize": 10, "axes.edgecolor": _INK, "text.color": _INK,

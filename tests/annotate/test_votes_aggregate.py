@@ -7,11 +7,13 @@ import pytest
 from annotate import simulated, votes
 from annotate.aggregate import majority, run
 from sad import sample
-from sad.build import folder, labels
+from sad.build import folder
 from sad.errors import DataError, LabelError, SettingsError
 from sad.metrics.agreement import fleiss_kappa
 from sad.types import STRATEGY_LABELS, Strategy
 from sad.validate import checks
+
+Q, C, E, A, S = ([name] for name in STRATEGY_LABELS)
 
 
 def _vote(annotator, value, *, utterance="u", kind="strategies", spans=(), source="crowd"):
@@ -23,9 +25,6 @@ def _majority(*cast, names=("u",)):
     table = pl.DataFrame(cast, schema=votes.VOTES)
     utterances = pl.DataFrame({"utterance_id": list(names), "text": ["text"] * len(names)})
     return majority(table, utterances)
-
-
-Q, C, E, A, S = ([name] for name in STRATEGY_LABELS)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +67,10 @@ def test_span_needs_half_of_those_who_named_its_label():
 def test_provenance_names_sources_and_voters():
     one = _majority(_vote("cues", Q, source="heuristic"))
     assert one["label_source"].to_list() == ["stance:structure; strategies:heuristic(cues)"]
+    other = _majority(
+        _vote("cues", Q, source="heuristic"), _vote("bob", ["support"], kind="stance")
+    )
+    assert other["label_source"].to_list() == ["stance:crowd(bob); strategies:heuristic(cues)"]
     many = _majority(_vote("a", Q), _vote("b", Q, source="llm"))
     assert many["label_source"].to_list() == ["stance:structure; strategies:majority(crowd+llm x2)"]
 
@@ -77,13 +80,32 @@ def test_provenance_names_sources_and_voters():
     [
         (_vote("a", ["Threat"]), "'Threat' is no strategies vote"),
         (_vote("a", ["maybe"], kind="stance"), "'maybe' is no stance vote"),
-        (_vote("a", ["x"], kind="mood"), "'x' is no mood vote"),
+        (_vote("a", ["x"], kind="mood"), "'mood' is no kind of vote"),
+        (_vote("a", Q, source="hearsay"), "'hearsay' is no source"),
+        (_vote(None, Q), "without annotator"),
+        (_vote("a", Q + Q), "named twice"),
+        (_vote("a", ["support", "oppose"], kind="stance"), "names one side"),
+        (_vote("a", Q, spans=[("Threat", 0, 1)]), "span has no label"),
     ],
 )
 def test_vote_outside_the_closed_set_is_refused(tmp_path, vote, message):
     votes.write(pl.DataFrame([vote], schema=votes.VOTES), tmp_path / "v.parquet")
     with pytest.raises(LabelError, match=message):
         votes.read([tmp_path / "v.parquet"])
+
+
+@pytest.mark.parametrize(
+    ("vote", "message"),
+    [
+        (_vote("a", Q, spans=[("Question", 0, 99)]), "outside its text"),
+        (_vote("a", Q, spans=[("Question", 3, 3)]), "outside its text"),
+        (_vote("a", []), "at least one strategy"),
+    ],
+)
+def test_vote_that_does_not_fit_its_text_is_refused(vote, message):
+    table = pl.DataFrame([vote], schema=votes.VOTES)
+    with pytest.raises(LabelError, match=message):
+        votes.check_texts(table, pl.DataFrame({"utterance_id": ["u"], "text": ["text"]}))
 
 
 def test_voting_twice_is_refused(tmp_path):
@@ -155,7 +177,7 @@ def test_aggregated_folder_is_valid_and_stable(built_sample, tmp_path, cast):
     first = folder.shard(tmp_path / "b", "examples", "test").read_bytes()
     run(tmp_path / "b", "majority", cast)
     assert folder.shard(tmp_path / "b", "examples", "test").read_bytes() == first
-    assert (tmp_path / "b" / ".run" / labels.RECORD).exists()
+    assert (tmp_path / "b" / ".run" / folder.LABELS_RECORD).exists()
 
 
 def test_folder_without_votes_says_what_to_do(built_sample, tmp_path):

@@ -71,13 +71,39 @@ def test_stopped_run_goes_on_with_the_answers_it_has(tiny_run, tiny_model, gold_
         (["--model-args", "pretrained=/no/such/model"], 4, "/no/such/model"),
         (["--tasks", "sad_gen,nonsense"], 3, "no task 'nonsense'"),
         (["--split", "dev"], 3, "no split 'dev'"),
+        (["--model-args", "pretrained={tiny}", "--device", "foo"], 3, "'foo'"),
+        (["--model-args", "pretrained={tiny}", "--batch-size", "x"], 3, "'x'"),
+        (["--model-args", "foo"], 4, "hf foo"),
+        (["--model", "nonsense"], 4, "nonsense"),
     ],
 )
-def test_wrong_run(run, gold_sample, tmp_path, arguments, code, told, monkeypatch):
+def test_wrong_run(run, gold_sample, tiny_model, tmp_path, arguments, code, told, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    done = run("bench", "run", "--data", gold_sample, "--out", tmp_path / "o", *arguments)
+    done = run("bench", "run", "--data", gold_sample, "--out", tmp_path / "o",
+               *(argument.format(tiny=tiny_model) for argument in arguments))  # fmt: skip
     assert done.code == code
     assert told in done.err.splitlines()[-1]
+
+
+def test_corrected_command_goes_on_in_the_folder_of_the_failed_one(run, tiny_model, tmp_path):
+    arguments = ("bench", "run", "--limit", "1", "--tasks", "sad_stance_cls", "--device", "cpu",
+                 "--out", tmp_path / "o", "--model-args")  # fmt: skip
+    assert run(*arguments, "pretrained=/no/such").code == 4
+    assert run(*arguments, f"pretrained={tiny_model}").code == 0
+
+
+def test_report_leaves_tasks_of_others_aside(tiny_run, run, gold_sample, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "r$x_$<b>")
+    found = next((tmp_path / "r$x_$<b>").rglob("results_*.json"))
+    results = read_json(found)
+    results["configs"]["arc"] = {"metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}]}
+    found.write_text(json.dumps(results))
+    stamp = found.name.removeprefix("results_").removesuffix(".json")
+    (found.parent / f"samples_arc_{stamp}.jsonl").write_text('{"doc": {"question": "?"}}\n')
+    page = tmp_path / "r.html"
+    done = run("bench", "report", tmp_path / "r$x_$<b>", "--data", gold_sample, "--out", page)
+    assert done.code == 0
+    assert "r$x_$&lt;b&gt;" in page.read_text()
 
 
 def test_report_is_one_page_that_escapes(tiny_run, run, gold_sample, tmp_path):

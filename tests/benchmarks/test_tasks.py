@@ -138,6 +138,15 @@ def test_control_by_hand():
     assert scoring.METRICS["ceiling_f1"]([rows["ceiling_f1"]]) == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(
+    ("written", "reply"),
+    [("support: yes", "yes"), (" Oppose:no", "no"), ("I support: yes", "I support: yes"), ("", "")],
+)
+def test_stance_word_before_a_reply_is_no_part_of_it(written, reply):
+    assert scoring.reply(written) == reply
+    assert scoring.generation(DOC, [written])["empty"] == [int(not reply), 1]
+
+
 def test_stance_takes_the_likelier_answer():
     right = scoring.stance(UTTERANCE, [(-1.0, True), (-2.0, False)])
     wrong = scoring.stance(UTTERANCE, [(-2.0, False), (-1.0, True)])
@@ -151,6 +160,7 @@ def test_strategies_are_five_decisions():
     rows = scoring.strategies(UTTERANCE, results)
     # said: Question, Analogy (a tie is a no); gold: Question, Statement
     assert rows["hamming"] == [2, 5]
+    assert rows["ties"] == [1, 5]
     assert rows["jaccard"] == [1 / 3, 1]
     assert scoring.METRICS["label_micro_f1"]([rows["label_micro_f1"]]) == 0.5
 

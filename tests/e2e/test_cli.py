@@ -2,11 +2,12 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from importlib.metadata import entry_points
 
 import polars as pl
 import pytest
-from helpers import post, reply, write_lines
+from helpers import post, reply, tree_bytes, write_lines
 
 from sad.files import read_json
 
@@ -65,6 +66,13 @@ def test_every_command_shows_an_example(path, command):
         (["build", "--out", "{tmp}/o", "--sample", "--rules", "strict"], 3, "paper, none"),
         (["build", "--out", "{tmp}/o", "--sample", "--set", "min_words=many"], 3, "min_words"),
         (["build", "--out", "{tmp}/o", "--sample", "--set", "x"], 3, "NAME=VALUE"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "rules=none"], 3, "--rules none"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "window.since=2016-13-01"], 3, "since"),
+        (["build", "--out", "{tmp}/o", "--sample", "--settings", "{loop}"], 3, "contains itself"),
+        (["build", "--out", "{tmp}/o", "--submissions", "{rs}", "--comments", "{rs}"], 4, "dump of comments"),
+        (["import", "tree", "{badtree}", "--out", "{tmp}/o"], 4, "children to be a list"),
+        (["annotate", "text", "--labeller", "cues", "--in", "{context}", "--out", "{tmp}/o"], 4, "context"),
+        (["annotate", "text", "--labeller", "cues", "--in", "{deep}", "--out", "{tmp}/o"], 4, "not JSON"),
         (["build", "--out", "{tmp}", "--sample"], 3, "not a build"),
         (["build", "--out", "{rs}", "--sample"], 3, "is a file"),
         (["build", "--out", "{tmp}/o", "--threads", "{tmp}/none"], 4, "is missing"),
@@ -98,7 +106,18 @@ def test_wrong_input_gives_one_line_and_its_code(
 
     bad = tmp_path / "bad.zst"
     bad.write_bytes(zstandard.ZstdCompressor().compress(dump[1].read_bytes() * 90)[:-9])
-    names = {"tmp": tmp_path, "rs": dump[0], "rc": dump[1], "bad": bad, "built": built_sample}
+    (tmp_path / "loop").write_text("a: &a [*a]\n")
+    (tmp_path / "badtree").write_text('{"node": {"id": "a", "text": "x"}, "children": 5}')
+    (tmp_path / "context").write_text('{"id": "1", "text": "x", "context": 5}\n')
+    (tmp_path / "deep").write_text("[" * 200_000)
+    more = {name: tmp_path / name for name in ("loop", "badtree", "context", "deep")}
+    names = more | {
+        "tmp": tmp_path,
+        "rs": dump[0],
+        "rc": dump[1],
+        "bad": bad,
+        "built": built_sample,
+    }
     done = run(*(argument.format(**names) for argument in arguments))
     assert done.code == code, done.err
     lines = [line for line in done.err.splitlines() if not line.endswith(" ...")]
@@ -182,6 +201,55 @@ def test_text_keeps_order_and_form(run, tmp_path):
     assert [record["strategies"] for record in found] == [[], ["Question"], ["Statement"]]
     assert all(set(record) == {"id", "strategies", "scores", "spans"} for record in found)
     assert found[1]["spans"] == [{"label": "Question", "start": 0, "end": 4}]
+
+
+@pytest.mark.parametrize("text", ["\ud800 odd?", "long " * 300_000, "no break" * 200_000])
+def test_odd_text_is_labelled(run, tmp_path, text):
+    write_lines(tmp_path / "in.jsonl", [{"id": "1", "text": text}])
+    done = run("annotate", "text", "--labeller", "cues", "--in", tmp_path / "in.jsonl",
+               "--out", tmp_path / "out.jsonl")  # fmt: skip
+    assert done.code == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text())["strategies"]
+
+
+def test_no_dialogue_left_is_told(run, tmp_path):
+    rs = write_lines(tmp_path / "RS", [post()])
+    rc = write_lines(tmp_path / "RC", [reply("a", "p", body="no")])
+    done = run("build", "--submissions", rs, "--comments", rc, "--out", tmp_path / "o")
+    assert done.code == 0
+    assert "no dialogue is left" in done.err
+
+
+def test_corrected_build_goes_on_in_the_folder_of_the_failed_one(run, dump, tmp_path):
+    broken = tmp_path / "RC.gz"
+    broken.write_bytes(b"\x1f\x8bbroken")
+    out = ("--out", tmp_path / "o")
+    assert run("build", "--submissions", dump[0], "--comments", broken, *out).code == 4
+    assert run("build", "--submissions", dump[0], "--comments", dump[1], *out).code == 0
+
+
+def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path):
+    """SIGKILL at growing delays; whatever is left, the next run ends as an untouched one."""
+    steps = [
+        ["build", "--sample", "--out", "{}"],
+        ["annotate", "label", "{}", "--labeller", "cues"],
+        ["annotate", "aggregate", "{}", "--votes", "sample"],
+    ]
+
+    def start(step, out):
+        command = [sys.executable, "-m", "sad", *(a.format(out) for a in step)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    for step in steps:
+        assert start(step, tmp_path / "whole").wait() == 0
+    for step in steps:
+        for delay in (0.3, 0.5, 0.6, 0.7, 0.8):
+            process = start(step, tmp_path / "killed")
+            time.sleep(delay)
+            process.kill()
+            process.wait()
+        assert start(step, tmp_path / "killed").wait() == 0
+    assert tree_bytes(tmp_path / "killed") == tree_bytes(tmp_path / "whole")
 
 
 def test_hostile_text_cannot_drive_the_terminal(run, tmp_path):

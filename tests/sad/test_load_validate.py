@@ -102,6 +102,19 @@ def test_labels_again_give_the_same_bytes(gold_sample, tmp_path):
             )
 
 
+def test_labelling_killed_half_way_leaves_an_unlabelled_folder(gold_sample, tmp_path, monkeypatch):
+    shutil.copytree(gold_sample, tmp_path / "b")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labels, "_write_examples", stop)
+    with pytest.raises(KeyboardInterrupt):
+        labels.apply(tmp_path / "b", _all_statements(tmp_path / "b"), {})
+    assert not folder.is_labelled(tmp_path / "b")
+    assert "utterance_ids" in datasets.load_dataset(str(tmp_path / "b"))["test"].features
+
+
 def _faults(path):
     return [name for name, fault in checks(path) if fault]
 

@@ -175,6 +175,23 @@ def test_folder_with_other_settings_input_or_key_is_refused(tmp_path):
         build(_dump(tmp_path, [post()], []), out, preset("paper"), KEY)
 
 
+def test_folder_of_another_version_is_refused(tmp_path, monkeypatch):
+    build(sample.DUMPS, tmp_path / "out", preset("paper"), KEY)
+    monkeypatch.setattr("sad.build.pipeline.version", lambda _: "9.9")
+    with pytest.raises(SettingsError, match=r"version of sad-dialogue"):
+        build(sample.DUMPS, tmp_path / "out", preset("paper"), KEY)
+
+
+def test_unfinished_build_of_something_else_is_made_anew(tmp_path):
+    out = tmp_path / "out"
+    build(sample.DUMPS, out, BuildSettings(min_words=20), KEY)
+    (out / ".run" / "done").unlink()
+    (out / "utterances" / ".x.sad-tmp").write_text("left over by a kill")
+    build(sample.DUMPS, out, preset("paper"), KEY)
+    build(sample.DUMPS, tmp_path / "whole", preset("paper"), KEY)
+    assert tree_bytes(out) == tree_bytes(tmp_path / "whole")
+
+
 def test_folder_that_is_not_ours_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(SettingsError, match="not a build"):
