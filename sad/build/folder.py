@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,13 @@ def counts(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError(folder / ".run" / "counts.json", "is not an object of stages")
     return found
+
+
+def note(folder: Path, what: str) -> None:
+    """Add a line with the time to the log of ``folder``, the only place with a clock."""
+    path = folder / ".run" / "log.txt"
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {what}\n")
 
 
 @contextmanager

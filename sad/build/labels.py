@@ -53,6 +53,7 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
         n = sum(_write_examples(folder, split, joined) for split in SPLITS)
         write_card(folder, labelled=True)
         write_json(folder / ".run" / built.LABELS_RECORD, record)
+        built.note(folder, f"labelled {n} examples: {record}")
     return n
 
 

@@ -110,12 +110,19 @@ def build(
             log.info("%s is already built with these settings", out)
             return built.counts(out)
         run = out / ".run"
+        (run / built.LABELS_RECORD).unlink(missing_ok=True)
         write_text(run / "settings.yaml", settings.to_yaml())
         write_json(run / "manifest.json", manifest)
-        counts = _run(source, out, settings, key, on_stage)
+
+        def stage(name: str) -> None:
+            built.note(out, name)
+            on_stage(name)
+
+        counts = _run(source, out, settings, key, stage)
         write_json(run / "counts.json", counts)
         write_card(out, labelled=False)
         write_text(run / "done", settings.digest() + "\n")
+        built.note(out, f"built {counts['paths']['dialogues']} dialogues")
         return counts
 
 
