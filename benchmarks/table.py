@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -29,4 +30,4 @@ def print_scores(runs: Sequence[Run]) -> None:
             n, trees = score.interval.n, score.interval.n_trees
             model = run.path.name
             table.add_row(score.task, score.metric, model, cell(score.interval), str(n), str(trees))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)

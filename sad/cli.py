@@ -58,7 +58,10 @@ app.add_typer(stats_app, name="stats")
 
 Built = Annotated[Path, typer.Argument(metavar="DIR", help="A built folder.")]
 Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
-File = typer.Option(exists=True, dir_okay=False, metavar="F...")
+
+
+def _files(what: str) -> Any:
+    return typer.Option(exists=True, dir_okay=False, metavar="F...", help=f"Dumps of {what}.")
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -109,19 +112,24 @@ def _spread(arguments: list[str]) -> list[str]:
 @app.command()
 def build(
     out: Out,
-    submissions: Annotated[list[Path] | None, File] = None,
-    comments: Annotated[list[Path] | None, File] = None,
+    submissions: Annotated[list[Path] | None, _files("submissions")] = None,
+    comments: Annotated[list[Path] | None, _files("comments")] = None,
     threads: Annotated[Path | None, typer.Option(help="A thread folder.", metavar="DIR")] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Build the sample.")] = False,
     settings: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, metavar="YAML")
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, metavar="YAML", help="Settings to change."),
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="Such as min_words=12.")
     ] = None,
     rules: Annotated[str, typer.Option(help="paper, or none to keep every node.")] = "paper",
     author_key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Key of the speaker hashes.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Key of the speaker hashes; default: ~/.config/sad/author.key, made once.",
+        ),
     ] = None,
 ) -> None:
     """Turn threads into dialogues.

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -23,11 +24,11 @@ COLOURS = {
     "Analogy": "magenta",
     "Statement": "bright_black",
 }
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def _console() -> Console:
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 @contextmanager
@@ -104,16 +105,20 @@ def print_utterances(topic: str, utterances: pl.DataFrame, as_tree: bool) -> Non
     console.print(Text(_safe(topic), "bold"))
     console.print(Text.assemble(*((f" {label} ", f"reverse {c}") for label, c in COLOURS.items())))
     for row in utterances.iter_rows(named=True):
-        indent = "  " * (row["depth"] if as_tree else 0)
-        head = Text(indent + row["utterance_id"], "bold")
-        side = {1: "support", 0: "oppose"}.get(row["stance"], "no stance")
-        head.append(f"  {side}", "cyan" if row["stance"] else "yellow")
-        head.append("  post's author" if row["is_op"] else "", "italic")
-        head.append("  earned a delta" if row["delta"] else "", "bold green")
-        head.append("  " + " ".join(row["strategies"] or ["not labelled"]), "dim")
-        console.print(head)
-        for line in _coloured(row["text"], row["spans"] or []).split("\n", allow_blank=True):
-            console.print(Text(indent + "  ").append_text(line))
+        # Beyond that depth a terminal has no room left; the id and the order still tell.
+        indent = 2 * min(row["depth"], 16) if as_tree else 0
+        console.print(Padding(_heading(row), (0, 0, 0, indent), expand=False))
+        text = _coloured(row["text"], row["spans"] or [])
+        console.print(Padding(text, (0, 0, 0, indent + 2), expand=False))
+
+
+def _heading(row: dict[str, Any]) -> Text:
+    heading = Text(row["utterance_id"], "bold")
+    side = {1: "support", 0: "oppose"}.get(row["stance"], "no stance")
+    heading.append(f"  {side}", "cyan" if row["stance"] else "yellow")
+    heading.append("  post's author" if row["is_op"] else "", "italic")
+    heading.append("  earned a delta" if row["delta"] else "", "bold green")
+    return heading.append("  " + " ".join(row["strategies"] or ["not labelled"]), "dim")
 
 
 def _coloured(text: str, spans: list[dict[str, Any]]) -> Text:

@@ -265,6 +265,14 @@ def test_hostile_text_cannot_drive_the_terminal(run, tmp_path):
     assert "[bold]markup[/bold]" in done.out
 
 
+def test_piped_text_is_whole(run, tmp_path):
+    rs = write_lines(tmp_path / "RS", [post(selftext="word " * 200 + "END")])
+    rc = write_lines(tmp_path / "RC", [reply("a", "p", body="other " * 200 + "END")])
+    run("build", "--submissions", rs, "--comments", rc, "--rules", "none", "--out", tmp_path / "o")
+    shown = run("show", tmp_path / "o", "t3_p").out
+    assert (shown.count("word"), shown.count("other"), shown.count("END")) == (200, 200, 2)
+
+
 def test_doctor_reports_and_finds_clashes(run, monkeypatch):
     done = run("doctor")
     assert done.code == 0
