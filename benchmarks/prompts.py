@@ -60,7 +60,10 @@ def paper_nostrat(doc: dict[str, Any]) -> str:
 
 
 def strat_v1(doc: dict[str, Any]) -> str:
-    """The prompt with the stance to take and the strategies to use, each defined in one line."""
+    """The prompt with the stance to take and the strategies to use, each defined in one line.
+
+    It ends as the turns of the history begin, which keeps models without a chat form in the debate.
+    """
     wanted = "\n".join(
         f"- {name}: {STRATEGY_DEFINITIONS[name]}" for name in doc["target_strategies"]
     )
@@ -70,7 +73,7 @@ def strat_v1(doc: dict[str, Any]) -> str:
         "You are an expert debater. Read the #Topic and the #Debate History above and write the "
         "next turn of the discussion from #Your Stance. Use every one of the #Strategies and no "
         "other. Your answer is used for research only. Give the reply itself, nothing else."
-        "\n\n# Reply\n"
+        f"\n\n# Reply\n{stance}:"
     )
 
 

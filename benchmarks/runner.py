@@ -140,7 +140,6 @@ def _evaluate(settings: RunSettings, folder: Path, out: Path) -> None:
         metadata=metadata,
     )
     samples = results.pop("samples")
-    results["config"]["metadata"] = metadata
     tracker.save_results_aggregated(results=results, samples=samples)
     for task, rows in samples.items():
         tracker.save_results_samples(task_name=task, samples=rows)

@@ -63,15 +63,20 @@ def read(path: Path) -> Run:
             replies += _replies(task, samples)
     if not scores:
         raise DataError(found[-1], "has no sample files beside it; run again with --log_samples")
-    metadata = (results.get("config") or {}).get("metadata") or {}
     return Run(
         path=path,
         model=Path(str(results.get("model_name"))).name,
         facts=_facts(results),
-        data=metadata.get("data"),
+        data=_data(results, scores[0].task),
         scores=scores,
         replies=replies,
     )
+
+
+def _data(results: dict[str, Any], task: str) -> str | None:
+    """The folder that ``task`` was scored on; None for the labelled sample."""
+    metadata = results["configs"][task].get("metadata") or {}
+    return metadata.get("data")
 
 
 def _is_ours(config: dict[str, Any] | None) -> bool:

@@ -66,7 +66,7 @@ def labelled_folder() -> Path:
     code = sorted(Path(labels.__file__).parent.glob("*.py"))
     digests = "".join(sha256(path) for path in (*DUMPS.files(), GOLD, SETTINGS, *code))
     folder = cache_dir() / f"sample-{hashlib.sha256(digests.encode()).hexdigest()[:16]}"
-    build_into(folder)
     if not is_labelled(folder):
+        build_into(folder)
         labels.apply(folder, gold_labels(), {"method": "gold"})
     return folder
