@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 
 from annotate import votes as vote_table
-from sad import sample
 from sad.build import folder as built
 from sad.build import labels
 from sad.errors import DataError, SettingsError
@@ -20,14 +19,13 @@ METHODS = ("majority",)
 _ORDER = pl.Enum(STRATEGY_LABELS)
 
 
-def run(folder: Path, method: str, vote_files: Iterable[Path | str] = ()) -> int:
+def run(folder: Path, method: str, vote_files: Iterable[Path] = ()) -> int:
     """Aggregate the votes on the built ``folder`` and join the labels to it; examples written.
 
     Args:
         folder: a built folder.
         method: one of ``METHODS``.
-        vote_files: vote tables, or ``"sample"`` for the sample's five simulated annotators;
-            default: all tables in ``folder/votes``.
+        vote_files: vote tables; default: all in ``folder/votes``.
 
     Raises:
         SettingsError: there is no such method.
@@ -35,8 +33,7 @@ def run(folder: Path, method: str, vote_files: Iterable[Path | str] = ()) -> int
     """
     if method not in METHODS:
         raise SettingsError(f"no method {method!r}; there are: {', '.join(METHODS)}")
-    chosen = [sample.VOTES if f == "sample" else Path(f) for f in vote_files]
-    files = chosen or sorted((folder / "votes").glob("*.parquet"))
+    files = list(vote_files) or sorted((folder / "votes").glob("*.parquet"))
     known = built.read(folder, "utterances").select("utterance_id", "text")
     votes = vote_table.read(files).join(known, on="utterance_id", how="semi")
     if votes.is_empty():

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Label utterances and aggregate votes."
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Label utterances and aggregate votes.",
 )
 
 LabellerName = Annotated[str, typer.Option("--labeller", metavar="NAME", help="Such as cues.")]
@@ -21,11 +24,13 @@ Built = Annotated[Path, typer.Argument(metavar="DIR", help="A built folder.")]
 @app.command()
 def text(
     labeller: LabellerName,
-    source: Annotated[Path, typer.Option("--in", exists=True, dir_okay=False, metavar="F.jsonl")],
-    out: Annotated[Path, typer.Option("--out", metavar="F.jsonl")],
+    source: Annotated[
+        Path, typer.Option("--in", exists=True, dir_okay=False, metavar="F.jsonl", help="Texts.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="F.jsonl", help="Labels.")],
     assignments: Assignments = None,
 ) -> None:
-    """Label lines {"id", "text"} of any text.
+    """Label lines {"id", "text"} of any text; nothing but white space has no label.
 
     Example: sad annotate text --labeller cues --in texts.jsonl --out labels.jsonl
     """
@@ -59,7 +64,9 @@ def aggregate(
     method: Annotated[str, typer.Option(help="majority.")] = "majority",
     votes: Annotated[
         list[str] | None,
-        typer.Option(metavar="F", help="Vote tables instead of DIR/votes, or 'sample'."),
+        typer.Option(
+            metavar="F", help="Vote table instead of DIR/votes (may be repeated), or 'sample'."
+        ),
     ] = None,
 ) -> None:
     """Turn votes into one label set per utterance, and write the examples.
@@ -67,6 +74,11 @@ def aggregate(
     Example: sad annotate aggregate built --method majority
     """
     from annotate.aggregate import run
+    from sad.sample import VOTES
 
-    n = run(folder, method, votes or ())
-    typer.echo(f"{n:,} examples in {folder}; next: sad bench run --data {folder} --help")
+    files = [VOTES if name == "sample" else Path(name) for name in votes or ()]
+    n = run(folder, method, files)
+    typer.echo(
+        f"{n:,} examples in {folder}; next: sad bench run --data {folder} --out RUN "
+        "--model-args pretrained=MODEL"
+    )

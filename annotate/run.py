@@ -17,7 +17,6 @@ from sad.errors import DataError
 from sad.files import atomic
 from sad.types import STRATEGY_LABELS
 
-GUIDELINE_VERSION = "1"
 _BATCH = 4096
 
 
@@ -59,7 +58,7 @@ def _vote(item: Item, label: Label, labeller: Labeller) -> dict[str, Any]:
         "spans": _spans(label),
         "confidence": min(named, default=None),
         "source": labeller.source,
-        "guideline_version": GUIDELINE_VERSION,
+        "guideline_version": votes.GUIDELINE_VERSION,
     }
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from annotate.votes import VOTES, write
+from annotate.votes import GUIDELINE_VERSION, VOTES, write
 from sad import sample
-from sad.types import Strategy
+from sad.types import STANCE_LABELS, Strategy
 
 ANNOTATORS = tuple(f"simulated-{i}" for i in range(1, 6))
 STANCE_ERROR = 0.0584
@@ -49,7 +49,7 @@ def simulate(gold: list[dict[str, Any]], seed: int) -> pl.DataFrame:
                     flips |= strategy
             voted = (truth ^ flips) or truth
             seen = [s for s in record["spans"] if s["label"] in voted.labels()]
-            rows.append(_vote(record["id"], annotator, "stance", [("oppose", "support")[side]], []))
+            rows.append(_vote(record["id"], annotator, "stance", [STANCE_LABELS[side]], []))
             rows.append(_vote(record["id"], annotator, "strategies", voted.labels(), seen))
     return pl.DataFrame(rows, schema=VOTES)
 
@@ -64,7 +64,7 @@ def _vote(
         "value": value,
         "spans": spans,
         "source": "simulated",
-        "guideline_version": "1",
+        "guideline_version": GUIDELINE_VERSION,
     }
 
 

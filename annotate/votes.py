@@ -11,7 +11,7 @@ import polars as pl
 from sad.build.folder import SPANS
 from sad.build.frames import write_parquet
 from sad.errors import DataError, LabelError
-from sad.types import STRATEGY_LABELS
+from sad.types import STANCE_LABELS, STRATEGY_LABELS
 
 VOTES: dict[str, Any] = {
     "utterance_id": pl.String,
@@ -27,9 +27,11 @@ VOTES: dict[str, Any] = {
     "time": pl.Int64,  # seconds; null where a clock would make the bytes differ
 }
 
+GUIDELINE_VERSION = "1"
+"""Of the definitions in ``sad.constants``, until there is a longer guideline."""
+
 SOURCES = ("gold", "crowd", "simulated", "llm", "model", "heuristic")
-STANCES = ("oppose", "support")
-_CLOSED = {"stance": STANCES, "strategies": STRATEGY_LABELS}
+_CLOSED = {"stance": STANCE_LABELS, "strategies": STRATEGY_LABELS}
 
 
 def write(votes: pl.DataFrame, path: Path) -> None:

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Evaluate models on the tasks.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Evaluate models on the tasks.",
+)
 
 
 @app.command()
@@ -37,7 +42,9 @@ def run(
         str, typer.Option(help="train, validation, test; auto: test, or the largest if empty.")
     ] = "auto",
     batch_size: Annotated[str, typer.Option(help="A number, or auto.")] = "8",
-    device: Annotated[str | None, typer.Option(help="Such as cpu or cuda:0.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Such as cpu; default: a GPU if there is one.")
+    ] = None,
     apply_chat_template: Annotated[
         bool, typer.Option("--apply-chat-template", help="Prompt as a chat.")
     ] = False,

@@ -95,9 +95,12 @@ def chosen_split(folder: Path, split: str) -> str:
 
 def dialogue_docs(folder: Path, split: str) -> Docs:
     """The documents of ``dialogues``, in an order that mixes threads."""
-    threads = built.read(folder, "dialogues", split).select("dialogue_id", "thread_id")
-    examples = built.read(folder, "examples", split)
-    rows = examples.join(threads, on="dialogue_id", how="left", maintain_order="left")
+    last = pl.col("utterance_ids").list.last()
+    dialogues = built.read(folder, "dialogues", split)
+    sources = built.read(folder, "utterances").select("utterance_id", "label_source")
+    known = dialogues.select("dialogue_id", "thread_id", utterance_id=last)
+    known = known.join(sources, on="utterance_id").drop("utterance_id")
+    rows = built.read(folder, "examples", split).join(known, on="dialogue_id")
     rows = rows.with_columns(split=pl.lit(split)).rename({"dialogue_id": "id"})
     return _mixed(rows)
 
@@ -118,7 +121,7 @@ def utterance_docs(folder: Path, split: str) -> Docs:
             how="left",
         )
         .select(
-            "thread_id", "topic", "context", "text", "stance", "strategies",
+            "thread_id", "topic", "context", "text", "stance", "strategies", "label_source",
             id="utterance_id", split=pl.lit(split),
         )
     )  # fmt: skip

@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from sad.constants import STRATEGY_DEFINITIONS
-from sad.types import STRATEGY_LABELS
+from sad.types import STANCE_LABELS, STRATEGY_LABELS
 
 HISTORY_WORDS = 600
 """Words of history kept, from the newest turn backwards. Source: ours."""
-
-STANCES = ("oppose", "support")
 
 
 def kept_history(doc: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
@@ -37,7 +35,7 @@ def kept_history(doc: dict[str, Any]) -> tuple[list[dict[str, Any]], bool]:
 
 def _turn(turn: dict[str, Any]) -> str:
     # One turn is one line: the text of users cannot open a new section of the prompt.
-    return f"{STANCES[turn['stance']]}: {_line(turn['text'])}"
+    return f"{STANCE_LABELS[turn['stance']]}: {_line(turn['text'])}"
 
 
 def _line(text: str) -> str:
@@ -67,7 +65,7 @@ def strat_v1(doc: dict[str, Any]) -> str:
     wanted = "\n".join(
         f"- {name}: {STRATEGY_DEFINITIONS[name]}" for name in doc["target_strategies"]
     )
-    stance = STANCES[doc["target_stance"]]
+    stance = STANCE_LABELS[doc["target_stance"]]
     return _opening(doc) + (
         f"# Your Stance\n{stance} the topic\n\n# Strategies\n{wanted}\n\n"
         "You are an expert debater. Read the #Topic and the #Debate History above and write the "
@@ -97,7 +95,7 @@ def strategy_v1(doc: dict[str, Any]) -> str:
 
 def stance_choices(_: dict[str, Any]) -> list[str]:
     """The answers of ``stance_v1``, by stance value."""
-    return list(STANCES)
+    return list(STANCE_LABELS)
 
 
 def strategy_choices(_: dict[str, Any]) -> list[str]:

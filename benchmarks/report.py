@@ -13,9 +13,9 @@ from benchmarks.data import labelled_folder
 from benchmarks.runs import Run, Score
 from benchmarks.table import cell
 from sad.build import folder as built
-from sad.build.split import SPLITS
 from sad.errors import MissingExtraError
 from sad.files import write_text
+from sad.show import find
 from sad.stats import funnel, plots, usage
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -118,6 +118,7 @@ def _tables(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
                     "prompt": score.prompt,
                     "rows": {},
                     "n": {},
+                    "labels": {},
                     "resamples": "",
                 },
             )
@@ -125,6 +126,7 @@ def _tables(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
             if i.resamples:
                 table["resamples"] = f"{i.resamples:,} resamples, seed {i.seed}"
             table["n"][place] = f"n = {i.n}, {i.n_trees} trees, split {score.split}"
+            table["labels"][place] = score.labels
             row = table["rows"].setdefault(score.metric, {"about": score.about, "cells": {}})
             row["cells"][place] = cell(i)
     return tables
@@ -150,15 +152,10 @@ def _chosen_dialogues(folder: Path, most: int = 2) -> list[str]:
 
 
 def _dialogue(folder: Path, name: str) -> dict[str, Any]:
-    dialogues = pl.concat(built.read(folder, "dialogues", split) for split in SPLITS)
-    row = dialogues.filter(pl.col("dialogue_id") == name)
-    ids = row.select(utterance_id=pl.col("utterance_ids").explode())
-    turns = ids.join(
-        built.read(folder, "utterances"), on="utterance_id", how="left", maintain_order="left"
-    )
+    topic, turns, _ = find(folder, name)
     return {
         "id": name,
-        "topic": row["topic"][0],
+        "topic": topic,
         "turns": [
             turn | {"pieces": _pieces(turn["text"], turn["spans"] or [])}
             for turn in turns.iter_rows(named=True)

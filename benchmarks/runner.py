@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ TASKS = Path(__file__).parent / "tasks"
 
 SCORES = "scores.json"
 
+_PACKAGES = ("sad-dialogue", "lm-eval", "transformers", "torch", "datasets", "sacrebleu")
+
 
 class RunSettings(Settings):
     """What decides the outcome of a run."""
@@ -37,11 +41,14 @@ class RunSettings(Settings):
     limit: int | None = Field(None, ge=1, description="Documents per task. Source: lm-eval")
     split: str = Field("auto", description="Split to score; see data.chosen_split. Source: ours")
     batch_size: str = Field("8", description="Batch size, or auto. Source: ours")
-    device: str | None = Field(None, description="Such as cpu. Source: lm-eval")
+    device: str | None = Field(None, description="Null: GPU if there is one. Source: ours")
     apply_chat_template: bool = Field(False, description="Prompt as a chat. Source: lm-eval")
     seed: int = Field(1234, description="Of random, numpy, torch and few-shot. Source: lm-eval")
-    data_digest: str = Field("", description="SHA-256 of the labelled data; set by the runner. "
-                             "Source: ours")  # fmt: skip
+    data_digest: str = Field(
+        "", description="Of the labelled data; set by the runner. Source: ours"
+    )
+    model_digest: str = Field("", description="Of a local model; set by the runner. Source: ours")
+    versions: dict[str, str] = Field({}, description="Set by the runner. Source: ours")
 
 
 def run(settings: RunSettings, data_folder: str | None, out: Path) -> runs.Run:
@@ -56,7 +63,14 @@ def run(settings: RunSettings, data_folder: str | None, out: Path) -> runs.Run:
     """
     folder = data.labelled_folder(data_folder)
     data.chosen_split(folder, settings.split)
-    settings = settings.model_copy(update={"data_digest": _digest(folder)})
+    if find_spec("lm_eval") is None or find_spec("torch") is None:
+        raise MissingExtraError("eval", "lm-eval")
+    found = {
+        "data_digest": _digest(folder),
+        "model_digest": _model_digest(settings.model_args),
+        "versions": {name: version(name) for name in _PACKAGES},
+    }
+    settings = settings.model_copy(update=found)
     _refuse_other(out, settings)
     if (out / SCORES).exists():
         log.info("%s is already evaluated with these settings", out)
@@ -70,13 +84,11 @@ def run(settings: RunSettings, data_folder: str | None, out: Path) -> runs.Run:
 
 def scores_record(run: runs.Run, settings: RunSettings) -> dict[str, Any]:
     """The scores of ``run`` with everything they rest on; all are ours."""
-    names = ("sad-dialogue", "lm-eval", "transformers", "torch", "datasets", "sacrebleu")
     return {
         "whose": "ours",
         "model": run.model,
         "facts": run.facts,
         "settings": settings.dump(),
-        "versions": {name: version(name) for name in names},
         "scores": [
             {k: v for k, v in asdict(score).items() if k != "interval"} | asdict(score.interval)
             for score in run.scores
@@ -88,6 +100,17 @@ def _digest(folder: Path) -> str:
     files = [built.shard(folder, "utterances", "train")]
     files += [built.shard(folder, table, s) for table in ("dialogues", "examples") for s in SPLITS]
     return " ".join(sha256(file)[:12] for file in files)
+
+
+def _model_digest(model_args: str) -> str:
+    """A digest of the files of a local model folder; empty for a model that is not one."""
+    arguments = dict(part.partition("=")[::2] for part in model_args.split(","))
+    folder = Path(arguments.get("pretrained") or "-")
+    if not folder.is_dir():
+        return ""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    listed = " ".join(f"{file.name}:{sha256(file)}" for file in files)
+    return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
 def _refuse_other(out: Path, settings: RunSettings) -> None:
@@ -109,12 +132,10 @@ def _refuse_other(out: Path, settings: RunSettings) -> None:
 
 
 def _evaluate(settings: RunSettings, folder: Path, out: Path) -> None:
-    try:
-        from lm_eval import simple_evaluate
-        from lm_eval.loggers import EvaluationTracker
-        from lm_eval.tasks import TaskManager
-    except ImportError:
-        raise MissingExtraError("eval", "lm-eval") from None
+    from lm_eval import simple_evaluate
+    from lm_eval.loggers import EvaluationTracker
+    from lm_eval.tasks import TaskManager
+
     metadata = {"data": str(folder), "split": settings.split}
     manager = TaskManager(include_path=str(TASKS), include_defaults=False, metadata=metadata)
     _refuse_unknown(settings.tasks, manager.all_tasks)
@@ -161,7 +182,9 @@ def _model(settings: RunSettings) -> Any:
         torch.device(settings.device or "cpu")
     except RuntimeError:
         raise SettingsError(f"device: {settings.device!r} is none; such as cpu or cuda:0") from None
-    options = {"batch_size": settings.batch_size, "device": settings.device}
+    # Left to itself, the model class asks for a GPU even where there is none.
+    default = "cuda" if torch.cuda.is_available() else "cpu"
+    options = {"batch_size": settings.batch_size, "device": settings.device or default}
     try:
         return get_model(settings.model).create_from_arg_string(settings.model_args, options)
     except Exception as error:  # model classes of others raise anything

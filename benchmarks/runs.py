@@ -13,6 +13,7 @@ from benchmarks.scoring import METRICS
 from sad.errors import DataError
 from sad.files import read_json
 from sad.metrics.intervals import Interval
+from sad.settings import read_yaml
 
 _RESULTS = re.compile(r"results_(.+)\.json$")
 
@@ -25,6 +26,7 @@ class Score:
     task_version: str
     prompt: str
     split: str
+    labels: str
     metric: str
     about: str
     interval: Interval
@@ -66,7 +68,7 @@ def read(path: Path) -> Run:
     return Run(
         path=path,
         model=Path(str(results.get("model_name"))).name,
-        facts=_facts(results),
+        facts=_facts(results) | _recorded(path),
         data=_data(results, scores[0].task),
         scores=scores,
         replies=replies,
@@ -84,6 +86,13 @@ def _is_ours(config: dict[str, Any] | None) -> bool:
     return config is not None and {m["metric"] for m in config["metric_list"]} <= set(METRICS)
 
 
+def _recorded(path: Path) -> dict[str, str]:
+    """What only our own runner records of a run: the digest of a local model's files."""
+    record = path / "settings.yaml"
+    digest = read_yaml(record).get("model_digest") if record.exists() else None
+    return {"revision": f"files {digest}"} if digest else {}
+
+
 def _samples(path: Path) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line:
@@ -97,16 +106,20 @@ def _samples(path: Path) -> Iterator[dict[str, Any]]:
 
 def _scores(task: str, results: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[Score]:
     config = results["configs"][task]
-    trees = [sample["doc"]["thread_id"] for sample in samples]
-    splits = "+".join(sorted({sample["doc"]["split"] for sample in samples}))
+    docs = [sample["doc"] for sample in samples]
+    splits = "+".join(sorted({doc["split"] for doc in docs}))
+    labels = " | ".join(sorted({doc["label_source"] for doc in docs}))
     for entry in config["metric_list"]:
         name = entry["metric"]
-        interval = METRICS[name].interval([sample[name] for sample in samples], trees)
+        interval = METRICS[name].interval(
+            [sample[name] for sample in samples], [doc["thread_id"] for doc in docs]
+        )
         yield Score(
             task=task,
             task_version=str(results["versions"].get(task)),
             prompt=str((config.get("metadata") or {}).get("prompt")),
             split=splits,
+            labels=labels,
             metric=name,
             about=METRICS[name].about,
             interval=interval,

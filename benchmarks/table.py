@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.runs import Run
+from sad.console import console
 from sad.metrics.intervals import Interval
 
 
@@ -30,4 +29,4 @@ def print_scores(runs: Sequence[Run]) -> None:
             n, trees = score.interval.n, score.interval.n_trees
             model = run.path.name
             table.add_row(score.task, score.metric, model, cell(score.interval), str(n), str(trees))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    console().print(table)

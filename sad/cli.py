@@ -74,13 +74,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except SadError as error:
         _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _fail("stopped; run the same command again to go on", 130)
+        _fail("stopped; nothing is half-written, run the same command again", 130)
     except typer.exceptions.TyperException as error:
         _fail(_usage(error), 2)
     except OSError as error:  # such as standard output on a full disk
         _fail(f"{error.filename or 'output'}: {error.strerror}", 4)
     if code == 130:
-        _fail("stopped; run the same command again to go on", 130)
+        _fail("stopped; nothing is half-written, run the same command again", 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 

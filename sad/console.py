@@ -16,6 +16,7 @@ from rich.text import Text
 
 from sad.stats.funnel import rows
 from sad.stats.usage import Usage
+from sad.types import STANCE_LABELS
 
 COLOURS = {
     "Question": "blue",
@@ -27,7 +28,8 @@ COLOURS = {
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Standard output; of a fixed width where it is no terminal."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -62,7 +64,7 @@ def print_funnel(counts: dict[str, dict[str, Any]]) -> None:
     for stage, seen, kept, dropped in rows(counts):
         why = ", ".join(f"{rule} {n:,}" for rule, n in dropped.items())
         table.add_row(stage, f"{seen:,}", f"{kept:,}", why or "-")
-    _console().print(table)
+    console().print(table)
 
 
 def print_sizes(sizes: list[tuple[str, int, float, str]]) -> None:
@@ -73,22 +75,22 @@ def print_sizes(sizes: list[tuple[str, int, float, str]]) -> None:
     table.add_column("stated by")
     for what, ours, paper, remark in sizes:
         table.add_row(what, f"{ours:,}", f"{paper:,.0f}", remark)
-    _console().print(table)
+    console().print(table)
 
 
 def print_usage(usage: Usage | None) -> None:
     """How often each strategy is used."""
-    console = _console()
+    out = console()
     if usage is None:
-        console.print("not labelled yet; next: sad annotate label DIR --labeller cues")
+        out.print("not labelled yet; next: sad annotate label DIR --labeller cues")
         return
     table = Table("strategy", title=f"Labels of {usage.n:,} utterances", title_justify="left")
     table.add_column("utterances", justify="right")
     table.add_column("share", justify="right")
     for label, n in [*usage.labels.items(), *usage.stances.items()]:
         table.add_row(Text(label, COLOURS.get(label, "")), f"{n:,}", f"{n / usage.n:.1%}")
-    console.print(table)
-    console.print("from: " + "; ".join(f"{source} ({n:,})" for source, n in usage.sources.items()))
+    out.print(table)
+    out.print("from: " + "; ".join(f"{source} ({n:,})" for source, n in usage.sources.items()))
 
 
 def print_listing(listing: pl.DataFrame) -> None:
@@ -96,25 +98,25 @@ def print_listing(listing: pl.DataFrame) -> None:
     table = Table(*listing.columns, title="Dialogues (first ones)", title_justify="left")
     for row in listing.iter_rows():
         table.add_row(*(Text(_safe(str(value))) for value in row))
-    _console().print(table)
+    console().print(table)
 
 
 def print_utterances(topic: str, utterances: pl.DataFrame, as_tree: bool) -> None:
     """Utterances with stance, strategies and coloured evidence; indented by depth in a tree."""
-    console = _console()
-    console.print(Text(_safe(topic), "bold"))
-    console.print(Text.assemble(*((f" {label} ", f"reverse {c}") for label, c in COLOURS.items())))
+    out = console()
+    out.print(Text(_safe(topic), "bold"))
+    out.print(Text.assemble(*((f" {label} ", f"reverse {c}") for label, c in COLOURS.items())))
     for row in utterances.iter_rows(named=True):
         # Beyond that depth a terminal has no room left; the id and the order still tell.
         indent = 2 * min(row["depth"], 16) if as_tree else 0
-        console.print(Padding(_heading(row), (0, 0, 0, indent), expand=False))
+        out.print(Padding(_heading(row), (0, 0, 0, indent), expand=False))
         text = _coloured(row["text"], row["spans"] or [])
-        console.print(Padding(text, (0, 0, 0, indent + 2), expand=False))
+        out.print(Padding(text, (0, 0, 0, indent + 2), expand=False))
 
 
 def _heading(row: dict[str, Any]) -> Text:
     heading = Text(row["utterance_id"], "bold")
-    side = {1: "support", 0: "oppose"}.get(row["stance"], "no stance")
+    side = "no stance" if row["stance"] is None else STANCE_LABELS[row["stance"]]
     heading.append(f"  {side}", "cyan" if row["stance"] else "yellow")
     heading.append("  post's author" if row["is_op"] else "", "italic")
     heading.append("  earned a delta" if row["delta"] else "", "bold green")

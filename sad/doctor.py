@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,28 +15,25 @@ from sad import models
 from sad.files import cache_dir
 
 _OURS = ("sad", "annotate", "benchmarks", "baselines")
-_EXTRAS = {
-    "hf": ("datasets", "transformers", "torch"),
-    "labels": ("spacy",),
-    "eval": ("lm_eval", "sacrebleu", "rouge_score", "matplotlib", "jinja2"),
-}
+_EXTRAS = ("hf", "labels", "eval", "dev")
 
 
 def report() -> Iterator[str]:
     """The lines of the report."""
     yield f"sad-dialogue {version('sad-dialogue')}, Python {platform.python_version()}"
-    for requirement in sorted(requires("sad-dialogue") or []):
-        if "extra ==" not in requirement:
-            yield f"  {_versioned(requirement.split('>')[0].split('=')[0])}"
-    for extra, modules in _EXTRAS.items():
-        missing = [name for name in modules if find_spec(name) is None]
-        hint = f"missing {', '.join(missing)}: pip install 'sad-dialogue[{extra}]'"
-        yield f"extra [{extra}]: {hint if missing else 'installed'}"
+    for package in _required(""):
+        yield f"  {_versioned(package)}"
+    for extra in _EXTRAS:
+        found = [_versioned(package) for package in _required(extra)]
+        lacks = any("MISSING" in line for line in found)
+        hint = f"; install with: pip install -e '.[{extra}]'" if lacks else ""
+        yield f"extra [{extra}]: {', '.join(found)}{hint}"
     yield f"cache: {cache_dir()}"
     for name in models.MODELS:
         folder = models.path(name)
-        state = str(folder) if folder.exists() else f"not fetched: sad models fetch {name}"
-        yield f"model {name}: {state}"
+        fetched = (folder / "config.json").exists()
+        state = str(folder) if fetched else f"not fetched: sad models fetch {name}"
+        yield f"model {name} ({models.MODELS[name].licence}): {state}"
     yield from clashes()
     yield f"GPU: {_gpu()}"
 
@@ -57,6 +55,17 @@ def clashes() -> Iterator[str]:
             yield f"CLASH: {', '.join(others)} also installs a package named {name!r}"
     if fine:
         yield f"import names {', '.join(_OURS)}: ours"
+
+
+def _required(extra: str) -> list[str]:
+    """The packages that the base (``""``) or an extra names, without those of other extras."""
+    names = []
+    for requirement in requires("sad-dialogue") or []:
+        name, _, marker = requirement.partition(";")
+        of_extra = f'extra == "{extra}"' in marker if extra else "extra ==" not in marker
+        if of_extra and not name.startswith("sad-dialogue"):
+            names.append(re.split(r"[\s<>=!\[(]", name.strip())[0])
+    return sorted(names)
 
 
 def _versioned(package: str) -> str:

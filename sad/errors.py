@@ -73,7 +73,7 @@ class MissingExtraError(SadError):
     exit_code = 5
 
     def __init__(self, extra: str, package: str) -> None:
-        self.extra = extra
         super().__init__(
-            f"{package} is not installed; install it with: pip install 'sad-dialogue[{extra}]'"
+            f"{package} is not installed; it comes with the extra sad-dialogue[{extra}] "
+            f"(in a checkout: pip install -e '.[{extra}]')"
         )

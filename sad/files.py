@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sad.errors import DataError
+from sad.errors import DataError, SettingsError
 
 TEMPORARY = ".sad-tmp"
 """The ending of files that are still being written."""
@@ -42,6 +42,29 @@ def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``, renamed to ``path`` on success.
+
+    Raises:
+        SettingsError: ``path`` is a file or holds something.
+        DataError: the disk is full or the folder cannot be written.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise SettingsError(f"{path} is not an empty folder; choose another --out")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True
+        ) as temporary:
+            yield Path(temporary)
+            Path(temporary).chmod(0o755)
+            Path(temporary).replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(path, f"cannot be written ({reason}); free the disk") from error
 
 
 def write_text(path: Path, text: str) -> None:

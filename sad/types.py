@@ -32,6 +32,11 @@ class Stance(IntEnum):
     OPPOSE = 0
     SUPPORT = 1
 
+    @property
+    def label(self) -> str:
+        """``"oppose"`` or ``"support"``."""
+        return self.name.lower()
+
 
 class Strategy(Flag):
     """A set of argumentative strategies: one member is one label, ``|`` makes a set.
@@ -75,6 +80,9 @@ class Strategy(Flag):
                 raise ValueError(f"{label!r} is not a strategy; the five are {known}") from None
         return mask
 
+
+STANCE_LABELS: tuple[str, ...] = tuple(side.label for side in Stance)
+"""The names of the stances, by value."""
 
 NO_STRATEGY = Strategy(0)
 """The empty set."""

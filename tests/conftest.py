@@ -19,11 +19,15 @@ class Done(NamedTuple):
     err: str
 
 
+SMOLLM2 = models.path("smollm2")  # in the user's cache, before the tests get one of their own
+
+
 @pytest.fixture(autouse=True)
-def _own_key(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Builds make their author key in a folder of the test session, not in the user's home."""
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Author key and cache lie in a folder of the test session, not in the user's home."""
     home = tmp_path_factory.getbasetemp() / "home"
     monkeypatch.setattr("sad.build.authors.DEFAULT_KEY_FILE", home / "author.key")
+    monkeypatch.setenv("SAD_CACHE", str(home / "cache"))
 
 
 @pytest.fixture
@@ -70,10 +74,9 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """The real SmolLM2-135M-Instruct."""
-    folder = models.path("smollm2")
-    if not folder.exists():
+    if not SMOLLM2.exists():
         pytest.skip("SmolLM2 is not fetched: sad models fetch smollm2")
-    return folder
+    return SMOLLM2
 
 
 @pytest.fixture(scope="session")

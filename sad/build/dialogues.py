@@ -11,17 +11,11 @@ import polars.selectors as cs
 from sad.build import forest
 from sad.build.settings import BuildSettings
 
-DIALOGUES = {
-    "dialogue_id": pl.String,
-    "thread_id": pl.String,
-    "topic": pl.String,
-    "utterance_ids": pl.List(pl.String),
-    "n_turns": pl.Int64,
-}
+COLUMNS = ("dialogue_id", "thread_id", "topic", "utterance_ids", "n_turns")
 
 
 def paths(nodes: pl.DataFrame) -> pl.DataFrame:
-    """Every root-to-leaf path of ``nodes``: the columns of ``DIALOGUES`` and ``text_key``.
+    """Every root-to-leaf path of ``nodes``: ``COLUMNS`` and ``text_key``.
 
     ``dialogue_id`` is the first 16 hex digits of SHA-1(thread_id + leaf_id), as in the
     specification (11.1). ``text_key`` is equal for paths with the same texts.
@@ -43,7 +37,7 @@ def paths(nodes: pl.DataFrame) -> pl.DataFrame:
         utterance_ids=lists["node_id"],
         n_turns=pl.Series(lengths),
         text_key=lists["key"],
-    ).select(*DIALOGUES, "text_key")  # fmt: skip
+    ).select(*COLUMNS, "text_key")  # fmt: skip
 
 
 def select(found: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -155,15 +155,17 @@ def _run(
     )
     posted = kept.filter(pl.col("parent") < 0).select("thread_id", "posted_utc")
     chosen = split.assign(chosen, posted, settings.split)
-    used = chosen.select(pl.col("utterance_ids").explode().unique())["utterance_ids"]
+    used = chosen["utterance_ids"].explode().unique()
     on_stage("writing")
     utterances = _utterances(kept, key).filter(pl.col("utterance_id").is_in(used.implode()))
-    in_none = {"in_no_dialogue": kept.height - utterances.height}
-    counts["utterances"] = _stage(kept.height, utterances.height, in_none)
+    drops = {"in_no_dialogue": kept.height - utterances.height}
+    counts["utterances"] = _stage(kept.height, utterances.height, drops)
     sizes = {name: chosen.filter(pl.col("split") == name).height for name in split.SPLITS}
     groups = chosen["topic_group"].n_unique()
     counts["splits"] = _stage(chosen.height, sum(sizes.values()), {}, **sizes, topic_groups=groups)
-    lost = pl.concat([threads.dropped, dropped]).sort("thread_id", "node_id", "rule")
+    unused = kept.select("node_id", "thread_id", rule=pl.lit("in_no_dialogue"))
+    unused = unused.filter(~pl.col("node_id").is_in(used.implode()))
+    lost = pl.concat([threads.dropped, dropped, unused]).sort("thread_id", "node_id", "rule")
     frames.write_parquet(lost, out / ".run" / "dropped.parquet")
     frames.write_parquet(utterances, built.shard(out, "utterances", "train"))
     for name in split.SPLITS:

@@ -9,8 +9,7 @@ import zstandard
 
 from sad.build import folder as built
 from sad.build.frames import COMMENTS, SUBMISSIONS, read_threads
-from sad.errors import SettingsError
-from sad.files import atomic
+from sad.files import atomic, atomic_folder
 
 # As the public dumps: level 3 here, long-distance matching, a window of 2 GiB.
 _PARAMETERS = zstandard.ZstdCompressionParameters.from_level(3, window_log=31, enable_ldm=True)
@@ -26,15 +25,14 @@ def run(source: Path, out: Path) -> dict[str, int]:
         DataError: ``source`` is neither a thread folder nor a finished build.
         SettingsError: ``out`` is not an empty folder.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SettingsError(f"{out} is not an empty folder; choose another --out")
     if (source / ".run").is_dir():
         posts, replies = _of_build(source)
     else:
         tables = read_threads(source)
         posts, replies = tables["submissions"], tables["comments"]
-    write_dump(posts.select(list(SUBMISSIONS)).drop("provenance"), out / "RS.zst")
-    write_dump(replies.select(list(COMMENTS)).drop("provenance"), out / "RC.zst")
+    with atomic_folder(out) as temporary:
+        write_dump(posts.select(list(SUBMISSIONS)).drop("provenance"), temporary / "RS.zst")
+        write_dump(replies.select(list(COMMENTS)).drop("provenance"), temporary / "RC.zst")
     return {"submissions": posts.height, "comments": replies.height}
 
 

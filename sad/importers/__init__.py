@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sad import plugins
 from sad.build.frames import write_threads
-from sad.errors import SettingsError
+from sad.files import atomic_folder
 
 
 def run(form: str, source: Path, out: Path) -> dict[str, int]:
@@ -17,8 +17,7 @@ def run(form: str, source: Path, out: Path) -> dict[str, int]:
         DataError: the source is not of that form.
     """
     module = plugins.load(__name__, form)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SettingsError(f"{out} is not an empty folder; choose another --out")
-    tables, counts = module.read(source)
-    write_threads(out, tables)
+    with atomic_folder(out) as temporary:
+        tables, counts = module.read(source)
+        write_threads(temporary, tables)
     return dict(counts)

@@ -15,7 +15,7 @@ from sad.files import write_text
 _BODY = """\
 # {name}
 
-Built by [sad-dialogue](https://pypi.org/project/sad-dialogue/) with the rule set `{rules}`.
+Built by sad-dialogue with the rule set `{rules}`.
 
 | table | rows | what a row is |
 | --- | --- | --- |

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from sad.build import folder as built
-from sad.types import STRATEGY_LABELS
+from sad.types import STANCE_LABELS, STRATEGY_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,6 @@ class Usage:
     n: int
     labels: dict[str, int]
     masks: dict[int, int]
-    per_utterance: dict[int, int]
     stances: dict[str, int]
     sources: dict[str, int]
 
@@ -35,12 +34,11 @@ def strategies(folder: Path) -> Usage | None:
     labels = {
         label: int(((masks & (1 << bit)) > 0).sum()) for bit, label in enumerate(STRATEGY_LABELS)
     }
-    stance = rows["stance"].replace_strict({1: "support", 0: "oppose"}, return_dtype=pl.String)
+    stance = rows["stance"].replace_strict(dict(enumerate(STANCE_LABELS)), return_dtype=pl.String)
     return Usage(
         n=rows.height,
         labels=labels,
         masks=_counted(masks),
-        per_utterance=_counted(rows["strategies"].list.len().cast(pl.Int64)),
         stances=_counted(stance),
         sources=_counted(rows["label_source"]),
     )

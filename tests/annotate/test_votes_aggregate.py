@@ -3,13 +3,13 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
+from statsmodels.stats.inter_rater import fleiss_kappa
 
 from annotate import simulated, votes
 from annotate.aggregate import majority, run
 from sad import sample
 from sad.build import folder
 from sad.errors import DataError, LabelError, SettingsError
-from sad.metrics.agreement import fleiss_kappa
 from sad.types import STRATEGY_LABELS, Strategy
 from sad.validate import checks
 
@@ -166,7 +166,7 @@ def test_majority_of_the_simulated_is_nearly_the_gold():
     assert wrong <= 9
 
 
-@pytest.mark.parametrize("cast", [["sample"], []])
+@pytest.mark.parametrize("cast", [[sample.VOTES], []])
 def test_aggregated_folder_is_valid_and_stable(built_sample, tmp_path, cast):
     shutil.copytree(built_sample, tmp_path / "b")
     if not cast:

@@ -142,37 +142,37 @@ def _set(column, value, where=FIRST):
 
 
 BREAKS = {
-    "doubled utterance": ("utterances", "train", lambda r: pl.concat([r, r[:1]])),
-    "lost utterance": ("utterances", "train", lambda r: r[1:]),
-    "lost column": ("utterances", "train", lambda r: r.drop("speaker").with_columns(speaker=1)),
-    "mask": ("utterances", "train", _set("strategy_mask", pl.lit(0, pl.UInt8))),
-    "stance": ("utterances", "train", _set("stance", pl.lit(2, pl.UInt8))),
-    "span outside": ("utterances", "train", _set("text", pl.lit("x"))),
-    "order of labels": (
+    ("doubled utterance", "ids are unique"): ("utterances", "train", lambda r: pl.concat([r, r[:1]])),
+    ("lost utterance", "every utterance is a turn"): ("utterances", "train", lambda r: r[1:]),
+    ("lost column", "columns and types"): ("utterances", "train", lambda r: r.drop("speaker").with_columns(speaker=1)),
+    ("mask", "equal their mask"): ("utterances", "train", _set("strategy_mask", pl.lit(0, pl.UInt8))),
+    ("stance", "stances are 0 or 1"): ("utterances", "train", _set("stance", pl.lit(2, pl.UInt8))),
+    ("span outside", "Spans lie inside"): ("utterances", "train", _set("text", pl.lit("x"))),
+    ("order of labels", "canonical order"): (
         "utterances", "train",
         lambda r: r.with_columns(strategies=pl.col("strategies").list.reverse()),
     ),
-    "lost parent": ("utterances", "train", _set("parent_id", pl.lit(None, pl.String), LAST)),
-    "wrong split": ("dialogues", "test", _set("split", pl.lit("train"))),
-    "reversed turns": (
+    ("lost parent", "Only posts lack a parent"): ("utterances", "train", _set("parent_id", pl.lit(None, pl.String), LAST)),
+    ("wrong split", "holds only that split"): ("dialogues", "test", _set("split", pl.lit("train"))),
+    ("reversed turns", "run from the post downwards"): (
         "dialogues", "test",
         lambda r: r.with_columns(utterance_ids=pl.col("utterance_ids").list.reverse()),
     ),
-    "topic group in two splits": (
+    ("topic group in two splits", "No topic group is in two splits"): (
         "dialogues", "test",
         lambda r: r.with_columns(topic_group=pl.lit("one"), split=pl.when(FIRST).then(
             pl.lit("train")).otherwise("split")),
     ),
-    "other target": ("examples", "test", _set("target", pl.lit("x"))),
-    "lost example": ("examples", "test", lambda r: r[1:]),
+    ("other target", "same last turn"): ("examples", "test", _set("target", pl.lit("x"))),
+    ("lost example", "same ids"): ("examples", "test", lambda r: r[1:]),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BREAKS)
-def test_broken_promise_is_found(gold_sample, tmp_path, name):
+@pytest.mark.parametrize(("name", "promise"), BREAKS)
+def test_broken_promise_is_found(gold_sample, tmp_path, name, promise):
     shutil.copytree(gold_sample, tmp_path / "b")
-    _edit(tmp_path / "b", *BREAKS[name])
-    assert _faults(tmp_path / "b")
+    _edit(tmp_path / "b", *BREAKS[name, promise])
+    assert [fault for fault in _faults(tmp_path / "b") if promise in fault], name
 
 
 def test_strategies_and_masks_agree(gold_sample):

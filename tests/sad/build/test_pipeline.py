@@ -72,8 +72,14 @@ def test_kept_and_dropped_are_all_that_was_seen(tmp_path, rules):
     assert _conserved(counts)
     dropped = pl.read_parquet(tmp_path / "out/.run/dropped.parquet")
     by_rule = dict(dropped["rule"].value_counts().iter_rows())
-    counted = {k: n for stage in ("threads", "nodes") for k, n in counts[stage]["dropped"].items()}
+    stages = ("threads", "nodes", "utterances")
+    counted = {k: n for stage in stages for k, n in counts[stage]["dropped"].items()}
+    # a duplicate is no node of its own: the node of that id is kept or dropped once
     assert by_rule == {k: n for k, n in counted.items() if n and k != "duplicates"}
+    kept = folder.read(tmp_path / "out", "utterances")["utterance_id"].to_list()
+    everything = sorted([*kept, *dropped["node_id"]])
+    nodes = counts["threads"]
+    assert len(everything) == len(set(everything)) == nodes["submissions"] + nodes["comments"]
 
 
 def test_no_rules_keep_every_node_as_it_is(tmp_path):
@@ -109,6 +115,8 @@ def test_thread_whose_comments_all_fall_gives_no_dialogue(tmp_path):
     counts = build(source, tmp_path / "out", preset("paper"), KEY)
     assert counts["paths"]["dropped"]["min_turns"] == 1
     assert counts["utterances"]["dropped"]["in_no_dialogue"] == 1
+    dropped = pl.read_parquet(tmp_path / "out/.run/dropped.parquet")
+    assert rows(dropped, "node_id", "rule") == [("t1_a", "short"), ("t3_p", "in_no_dialogue")]
     assert folder.read(tmp_path / "out", "dialogues").is_empty()
     assert _conserved(counts)
 
