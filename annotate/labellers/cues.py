@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 CALIBRATION = {
-    Strategy.QUESTION: (0.997, 0.025),
-    Strategy.CAUSALITY: (0.764, 0.580),
-    Strategy.EXAMPLE: (0.769, 0.473),
-    Strategy.ANALOGY: (0.500, 0.367),
-    Strategy.STATEMENT: (0.902, 0.722),
+    Strategy.QUESTION: (0.994, 0.025),
+    Strategy.CAUSALITY: (0.764, 0.590),
+    Strategy.EXAMPLE: (0.769, 0.488),
+    Strategy.ANALOGY: (0.500, 0.360),
+    Strategy.STATEMENT: (0.897, 0.722),
 }
 """P(label | rule fired), P(label | it did not) per utterance, with one added to each count.
 

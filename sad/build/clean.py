@@ -119,7 +119,7 @@ def markup(text: pl.Expr) -> pl.Expr:
     """Markdown marks go, their text stays; an escaped mark is text."""
     text = text.str.replace_many(list(_ESCAPED), list(_ESCAPED.values()))
     text = text.str.replace_all(r"(?m)^[ \t]*(?:#{1,6}[ \t]+|[*+-][ \t]+|(?:[-*_][ \t]*){3,}$)", "")
-    text = text.str.replace_all(r">!(.*?)!<", "$1")
+    text = text.str.replace_all(r">!(.*?)!<", "$1").str.replace_all(r"\|\|([^|\n]+)\|\|", "$1")
     text = text.str.replace_all(r"\B\*{1,3}([^*\s](?:[^*\n]*[^*\s])?)\*{1,3}(?:\B|$)", "$1")
     text = text.str.replace_all(r"(^|\s)_{1,3}([^_\s](?:[^_\n]*[^_\s])?)_{1,3}", "$1$2")
     text = text.str.replace_all(r"~~|`+", "")

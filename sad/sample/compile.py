@@ -28,6 +28,10 @@ _CONFIRMED = (
     "Confirmed: 1 delta awarded to /u/{winner} ([1∆](/r/changemyview/wiki/user/{winner})).\n\n"
     "^[History](/r/changemyview/wiki/user/{winner}) of awards."
 )
+_HIDDEN = (
+    '\n\n[\u200b](HTTP://DB3PARAMSSTART\n{{"comment": "for the bot only", "issues": {{}}, '
+    '"parentUserName": "{winner}"}}\nDB3PARAMSEND)'
+)
 _EDITS = ("\n\nEDIT: ", "\n\n**Edit 2:** ", "\n\nUpdate: ", "\n\nedit - ")
 
 _EXTRA_DROPS = dict.fromkeys(["t1_q3", "t1_q4", "t1_q7", "t1_q8", "t1_q9"], "orphans")
@@ -80,9 +84,14 @@ class _Thread:
             "is_self": True,
             "num_comments": len(self.script.nodes) - 1,
             "permalink": f"/r/changemyview/comments/{self.id}/",
+            "link_flair_text": "Delta(s) from OP" if self._has_delta() else None,
+            **({"name": f"t3_{self.id}"} if self.number % 5 == 0 else {}),
             **self._common(post, 0),
         }
         yield line | post.overrides()
+
+    def _has_delta(self) -> bool:
+        return any(node.values("delta") for node in self.script.nodes)
 
     def replies(self) -> Iterator[dict[str, Any]]:
         op = self.script.nodes[0].author
@@ -92,6 +101,7 @@ class _Thread:
                 "link_id": f"t3_{self.id}",
                 "parent_id": self._name(node.parent or "op"),
                 "body": self._body(node),
+                "author_flair_text": f"{place}∆" if place % 4 == 0 else None,
                 **({"is_submitter": node.author == op} if node.time.year > 2017 else {}),
                 **self._common(node, place),
             } | node.overrides()
@@ -101,11 +111,16 @@ class _Thread:
     def _confirmation(self, award: Node, place: int) -> dict[str, Any]:
         winner = self._by_name[award.parent or "op"].author
         self.drops[f"t1_{self.id}{award.id}x"] = "bot"
+        body = _CONFIRMED.format(winner=winner)
+        if self.number % 6 == 0:
+            body = f"Confirmation: delta awarded to /u/{winner}"
+        elif award.time.year > 2016:
+            body += _HIDDEN.format(winner=winner)
         return {
             "id": f"{self.id}{award.id}x",
             "link_id": f"t3_{self.id}",
             "parent_id": self._name(award.id),
-            "body": _CONFIRMED.format(winner=winner),
+            "body": body,
             **self._common(award, place),
             "author": "DeltaBot",
             "distinguished": "moderator",
@@ -135,7 +150,9 @@ class _Thread:
         )
         footnote = _FOOTNOTE if node.values("footnote") else ""
         body = f"{before}{quoted}{node.raw}{after}{edits}{footnote}"
-        return body.replace("\\u2028", "\u2028").replace("\\n", "\n")
+        for written, meant in (("\\u2028", "\u2028"), ("\\u0085", "\u0085"), ("\\n", "\n")):
+            body = body.replace(written, meant)
+        return body
 
     def gold(self) -> Iterator[dict[str, Any]]:
         for node in self.script.nodes:
