@@ -1,4 +1,4 @@
-"""The sample: threads that we wrote, so that everything runs with no dump and no account.
+"""The sample: invented threads, so that everything runs with no dump and no account.
 
 ``RS_sample.ndjson`` and ``RC_sample.ndjson`` are a dump with the noise of real ones; ``gold.jsonl``
 holds our labels, ``votes.parquet`` the votes of five simulated annotators. Licence: CC BY 4.0.
