@@ -30,13 +30,17 @@ class _LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         own = super().get_command(ctx, cmd_name)
-        if own is not None or cmd_name not in _entry_points():
-            return own
-        point = _entry_points()[cmd_name]
-        if "--help" in sys.argv[1:2] or len(sys.argv) == 1:
-            # The list of commands needs one line of each, which its source can tell unimported.
-            return TyperGroup(name=cmd_name, help=plugins.describe(point.module))
-        return typer.main.get_command(point.load())
+        if own is None and cmd_name in _entry_points():
+            # For the list of commands: one line of help, which the source can tell unimported.
+            line = plugins.describe(_entry_points()[cmd_name].module)
+            return TyperGroup(name=cmd_name, help=line)
+        return own
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in _entry_points():
+            command = typer.main.get_command(_entry_points()[name].load())
+        return name, command, rest
 
 
 def _entry_points() -> dict[str, EntryPoint]:

@@ -43,6 +43,8 @@ def _commands():
             found.append((path, command))
 
     walk(typer.main.get_command(cli.app), [])
+    for point in entry_points(group="sad.commands"):
+        walk(typer.main.get_command(point.load()), [point.name])
     return found
 
 
