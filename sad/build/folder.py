@@ -58,6 +58,8 @@ EXAMPLES: dict[str, Any] = {
 }
 
 LABELS_RECORD = "labels.json"
+STRUCTURE = "stance.parquet"
+"""Under ``.run/``: the stance of each utterance as the build saw it, which votes may override."""
 
 TABLES = {"utterances": UTTERANCES, "dialogues": DIALOGUES, "examples": EXAMPLES}
 

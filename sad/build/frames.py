@@ -74,7 +74,9 @@ def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(path, glob=False)
     except FileNotFoundError:
-        raise DataError(path, "is missing; make the thread folder with 'sad import'") from None
+        raise DataError(
+            path, "is missing; make the folder again with 'sad import' or 'sad build'"
+        ) from None
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(path, f"is not a readable Parquet file ({reason})") from None

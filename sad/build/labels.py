@@ -8,11 +8,13 @@ from typing import Any
 import polars as pl
 
 from sad.build import folder as built
-from sad.build.frames import write_parquet
+from sad.build.frames import read_parquet, write_parquet
 from sad.build.split import SPLITS
 from sad.errors import DataError
 from sad.files import write_json
 from sad.release.card import write_card
+
+_STRUCTURE: dict[str, type[pl.DataType]] = {"utterance_id": pl.String, "stance": pl.UInt8}
 
 LABELS: dict[str, Any] = {
     "utterance_id": pl.String,
@@ -37,8 +39,11 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
     with built.locked(folder):
         utterances = built.read(folder, "utterances")
         new = labels.select(list(LABELS)).rename({"stance": "voted"})
-        bare = utterances.drop("strategies", "strategy_mask", "spans", "label_source")
-        joined = bare.join(new, on="utterance_id", how="left", maintain_order="left")
+        # Stances start again from the build's: those in the table may be of earlier votes.
+        structure = read_parquet(folder / ".run" / built.STRUCTURE, _STRUCTURE)
+        bare = utterances.drop("stance", "strategies", "strategy_mask", "spans", "label_source")
+        joined = bare.join(structure, on="utterance_id", how="left", maintain_order="left")
+        joined = joined.join(new, on="utterance_id", how="left", maintain_order="left")
         missing = joined.filter(pl.col("strategies").is_null())
         if missing.height:
             first = missing["utterance_id"][0]

@@ -167,6 +167,8 @@ def _run(
     unused = unused.filter(~pl.col("node_id").is_in(used.implode()))
     lost = pl.concat([threads.dropped, dropped, unused]).sort("thread_id", "node_id", "rule")
     frames.write_parquet(lost, out / ".run" / "dropped.parquet")
+    by_structure = utterances.select("utterance_id", "stance")
+    frames.write_parquet(by_structure, out / ".run" / built.STRUCTURE)
     frames.write_parquet(utterances, built.shard(out, "utterances", "train"))
     for name in split.SPLITS:
         rows = chosen.filter(pl.col("split") == name).select(list(built.DIALOGUES))

@@ -20,6 +20,7 @@ COMMANDS = {
 
 
 def seconds(arguments: list[str]) -> float:
+    """Wall time of one start of Python with ``arguments``."""
     start = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     return time.perf_counter() - start

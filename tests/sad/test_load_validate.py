@@ -3,7 +3,7 @@ import shutil
 import datasets
 import polars as pl
 import pytest
-from helpers import post, reply, write_lines
+from helpers import post, reply, tree_bytes, write_lines
 
 import sad.load
 from sad import sample
@@ -100,6 +100,14 @@ def test_labels_again_give_the_same_bytes(gold_sample, tmp_path):
             assert (
                 path.read_bytes() == (tmp_path / "b" / path.relative_to(gold_sample)).read_bytes()
             )
+
+
+def test_labels_do_not_depend_on_those_before_them(built_sample, gold_sample, tmp_path):
+    """A label table without stances falls back to the build's, never to an earlier table's."""
+    for name, start in (("fresh", built_sample), ("again", gold_sample)):
+        shutil.copytree(start, tmp_path / name)
+        labels.apply(tmp_path / name, _all_statements(start), {})
+    assert tree_bytes(tmp_path / "again") == tree_bytes(tmp_path / "fresh")
 
 
 def test_labelling_killed_half_way_leaves_an_unlabelled_folder(gold_sample, tmp_path, monkeypatch):
