@@ -64,6 +64,11 @@ Built = Annotated[Path, typer.Argument(metavar="DIR", help="A built folder.")]
 Out = Annotated[Path, typer.Option("--out", help="The folder to write.")]
 
 
+def _plugin_names(package: str) -> str:
+    """The plug-ins of ``package`` as a line of help; they are not imported."""
+    return ", ".join(name.replace("_", "-") for name in plugins.names(package)) + "."
+
+
 def _files(what: str) -> Any:
     return typer.Option(exists=True, dir_okay=False, metavar="F...", help=f"Dumps of {what}.")
 
@@ -135,15 +140,29 @@ def build(
             help="Key of the speaker hashes; default: ~/.config/sad/author.key, made once.",
         ),
     ] = None,
+    takedown: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="Ids (t3_X, t1_X) and authors (u/NAME) that must not be in the build, one a line.",
+        ),
+    ] = None,
+    allow_truncated: Annotated[
+        bool,
+        typer.Option("--allow-truncated", help="Keep the good lines of a damaged dump; counted."),
+    ] = False,
 ) -> None:
     """Turn threads into dialogues.
 
     Example: sad build --submissions RS.zst --comments RC.zst --out built
     """
     from sad.build import authors
-    from sad.build.pipeline import Dumps, Source, ThreadFolder
+    from sad.build import takedown as lists
     from sad.build.pipeline import build as run
     from sad.build.settings import resolve
+    from sad.build.sources import Dumps, Source, ThreadFolder
     from sad.console import print_funnel, stages
     from sad.settings import merge, read_yaml
 
@@ -164,11 +183,12 @@ def build(
     elif threads:
         source = ThreadFolder(threads)
     else:
-        source = Dumps(tuple(submissions or ()), tuple(comments or ()))
+        source = Dumps(tuple(submissions or ()), tuple(comments or ()), allow_truncated)
     use_public_key = sample and author_key is None
     key = authors.SAMPLE_KEY if use_public_key else authors.read_key(author_key, out)
+    listed = lists.read(takedown)
     with stages() as on_stage:
-        counts = run(source, out, resolved, key, on_stage=on_stage)
+        counts = run(source, out, resolved, key, taken_down=listed, on_stage=on_stage)
     print_funnel(counts)
     if not counts["paths"]["dialogues"]:
         typer.echo("no dialogue is left: the funnel above says where they went", err=True)
@@ -177,7 +197,7 @@ def build(
 
 @app.command("import")
 def import_(
-    form: Annotated[str, typer.Argument(help="tree or modes.")],
+    form: Annotated[str, typer.Argument(help=_plugin_names("sad.importers"))],
     source: Annotated[Path, typer.Argument(metavar="IN", exists=True)],
     out: Out,
 ) -> None:
@@ -187,14 +207,14 @@ def import_(
     """
     from sad import importers
 
-    counts = importers.run(form, source, out)
+    counts = importers.run(form.replace("-", "_"), source, out)
     typer.echo(", ".join(f"{n:,} {what}" for what, n in counts.items()))
     typer.echo(f"imported into {out}; next: sad build --threads {out} --out DIR")
 
 
 @app.command()
 def export(
-    form: Annotated[str, typer.Argument(help="pushshift.")],
+    form: Annotated[str, typer.Argument(help=_plugin_names("sad.export"))],
     source: Annotated[
         Path, typer.Argument(metavar="THREADS_OR_BUILT", exists=True, file_okay=False)
     ],
@@ -206,7 +226,7 @@ def export(
     """
     from sad import export as exporters
 
-    counts = plugins.load(exporters.__name__, form).run(source, out)
+    counts = plugins.load(exporters.__name__, form.replace("-", "_")).run(source, out)
     typer.echo(f"wrote {out}: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
 
 
@@ -221,11 +241,12 @@ def stats_build(
 
     Example: sad stats build built --plots plots
     """
-    from sad.console import print_funnel, print_sizes, print_usage
+    from sad.console import print_funnel, print_notes, print_sizes, print_usage
     from sad.stats import funnel, usage
 
     print_funnel(funnel.counts(folder))
     print_sizes(funnel.sizes(folder))
+    print_notes(funnel.notes(folder), funnel.largest_groups(folder))
     print_usage(usage.strategies(folder))
     if plots:
         from sad.stats.plots import write_plots

@@ -78,6 +78,15 @@ def print_sizes(sizes: list[tuple[str, int, float, str]]) -> None:
     console().print(table)
 
 
+def print_notes(notes: list[str], groups: list[tuple[int, list[str]]]) -> None:
+    """Further counts of a build, and its largest topic groups."""
+    out = console()
+    for note in notes:
+        out.print(Text(note))
+    for n, titles in groups:
+        out.print(Text(f"topic group of {n}: " + _safe(" | ".join(titles)), "dim"))
+
+
 def print_usage(usage: Usage | None) -> None:
     """How often each strategy is used."""
     out = console()

@@ -21,7 +21,8 @@ def checks(folder: Path) -> Iterator[tuple[str, str | None]]:
     Raises:
         DataError: the folder is no finished build, or a table cannot be read.
     """
-    names = ("utterances", "dialogues", *(["examples"] if built.is_labelled(folder) else []))
+    labelled = ["examples"] if built.is_labelled(folder) else []
+    names = ["utterances", "dialogues", "pairs", *labelled]
     tables = {name: built.read(folder, name) for name in names}
     yield "every stage: kept + dropped = seen", _conserved(folder)
     for name in names:
@@ -29,7 +30,9 @@ def checks(folder: Path) -> Iterator[tuple[str, str | None]]:
     for split in SPLITS:
         wrong = built.read(folder, "dialogues", split).filter(pl.col("split") != split)
         yield f"dialogues/{split} holds only that split", _first(wrong, "dialogue_id")
-    for check in (_unique, _known, _paths, _leakage, _groups, _parents):
+    for check in (
+        _unique, _known, _paths, _leakage, _groups, _parents, _ranks, _outcomes, _confidence, _pairs
+    ):  # fmt: skip
         yield str(check.__doc__).rstrip("."), check(tables)
     if "examples" in tables:
         for check in (_masks, _spans, _examples):
@@ -80,13 +83,15 @@ def _known(tables: Tables) -> str | None:
 
 
 def _paths(tables: Tables) -> str | None:
-    """Dialogues run from the post downwards, each turn answering the one before."""
+    """Dialogues run downwards from the post, or from below it, each turn answering the last."""
     turns = _turns(tables).join(
         tables["utterances"].select("utterance_id", "parent_id", "depth"),
         on="utterance_id", how="left", maintain_order="left",
     )  # fmt: skip
     before = pl.col("utterance_id").shift(1).over("dialogue_id")
-    broken = (pl.col("depth") != pl.col("place")) | before.ne_missing(pl.col("parent_id"))
+    first = pl.col("depth").first().over("dialogue_id")
+    broken = (pl.col("depth") != pl.col("place") + first) | (first > 1)
+    broken |= (pl.col("place") > 0) & before.ne_missing(pl.col("parent_id"))
     return _first(turns.filter(broken), "dialogue_id")
 
 
@@ -110,12 +115,47 @@ def _groups(tables: Tables) -> str | None:
 
 
 def _parents(tables: Tables) -> str | None:
-    """Only posts lack a parent, and every parent is in the table."""
+    """Only posts lack a parent; every other parent is in the table, or is a post left out."""
     rows = tables["utterances"]
     known = rows.select(parent_id="utterance_id")
-    lost = rows.filter(pl.col("parent_id").is_not_null()).join(known, on="parent_id", how="anti")
+    post_left_out = (pl.col("depth") == 1) & (pl.col("parent_id") == pl.col("thread_id"))
+    replies = rows.filter(pl.col("parent_id").is_not_null() & ~post_left_out)
+    lost = replies.join(known, on="parent_id", how="anti")
     odd = rows.filter(pl.col("parent_id").is_null() != (pl.col("depth") == 0))
     return _first(pl.concat([lost, odd]), "utterance_id")
+
+
+def _ranks(tables: Tables) -> str | None:
+    """Ranks number the dialogues of each split from 0."""
+    rows = tables["dialogues"].sort("split", "rank")
+    wrong = rows.filter(pl.col("rank") != pl.int_range(pl.len()).over("split"))
+    return _first(wrong, "dialogue_id")
+
+
+def _outcomes(tables: Tables) -> str | None:
+    """Who awarded a delta is said of awarded ones only: op, other, or not known."""
+    rows = tables["utterances"].filter(pl.col("delta_by").is_not_null())
+    fine = pl.col("delta") & pl.col("delta_by").is_in(["op", "other"])
+    return _first(rows.filter(~fine.fill_null(False)), "utterance_id")
+
+
+def _confidence(tables: Tables) -> str | None:
+    """Stances are 0, 1 or missing, their confidences between 0 and 1 or missing."""
+    sure, stance = pl.col("stance_confidence"), pl.col("stance")
+    odd = (sure < 0) | (sure > 1) | sure.is_nan() | ~stance.is_in([0, 1])
+    return _first(tables["utterances"].filter(odd.fill_null(False)), "utterance_id")
+
+
+def _pairs(tables: Tables) -> str | None:
+    """Pairs join a comment with a delta of the post's author and one without, of one thread."""
+    both = tables["pairs"]
+    for side, delta in (("won_id", True), ("lost_id", False)):
+        known = tables["utterances"].filter(pl.col("delta") == delta)
+        known = known.select("thread_id", pl.col("utterance_id").alias(side))
+        lost = both.join(known, on=["thread_id", side], how="anti")
+        if lost.height or both[side].n_unique() != both.height:
+            return _first(lost, "pair_id") or f"a {side} is in two pairs"
+    return None
 
 
 def _masks(tables: Tables) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from sad.build.pairs import PAIRS
 from sad.build.split import SPLITS
 from sad.errors import DataError, SettingsError
 from sad.files import TEMPORARY, read_json
@@ -28,7 +29,9 @@ UTTERANCES: dict[str, Any] = {
     "n_words": pl.Int64,
     "is_op": pl.Boolean,
     "delta": pl.Boolean,
+    "delta_by": pl.String,
     "stance": pl.UInt8,
+    "stance_confidence": pl.Float64,
     "strategies": pl.List(pl.String),
     "strategy_mask": pl.UInt8,
     "spans": SPANS,
@@ -44,6 +47,7 @@ DIALOGUES: dict[str, Any] = {
     "n_turns": pl.Int64,
     "split": pl.String,
     "split_time": pl.String,
+    "rank": pl.Int64,
 }
 
 TURN = pl.Struct({"stance": pl.UInt8, "text": pl.String, "strategies": pl.List(pl.String)})
@@ -59,9 +63,9 @@ EXAMPLES: dict[str, Any] = {
 
 LABELS_RECORD = "labels.json"
 STRUCTURE = "stance.parquet"
-"""Under ``.run/``: the stance of each utterance as the build saw it, which votes may override."""
+"""Under ``.run/``: stance, confidence and source as the build saw them; votes may override them."""
 
-TABLES = {"utterances": UTTERANCES, "dialogues": DIALOGUES, "examples": EXAMPLES}
+TABLES = {"utterances": UTTERANCES, "dialogues": DIALOGUES, "pairs": PAIRS, "examples": EXAMPLES}
 
 
 def shard(folder: Path, table: str, split: str) -> Path:

@@ -49,10 +49,18 @@ COMMENTS: Schema = {
 OUTCOME: Schema = {"comment_id": pl.String, "delta": pl.Boolean, "by": pl.String}
 """One row per comment whose outcome is known; ``by``: who awarded it, ``op``, ``other`` or null."""
 
+LABELS: Schema = {
+    "utterance_id": pl.String,
+    "stance": pl.UInt8,
+    "strategies": pl.List(pl.String),  # type: ignore[dict-item]
+}
+"""One row per post or comment (``t3_``/``t1_`` id) whose labels a source states; null: not said."""
+
 TABLES: dict[str, Schema] = {
     "submissions": SUBMISSIONS,
     "comments": COMMENTS,
     "outcome": OUTCOME,
+    "labels": LABELS,
 }
 
 

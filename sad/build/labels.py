@@ -14,7 +14,12 @@ from sad.errors import DataError
 from sad.files import write_json
 from sad.release.card import write_card
 
-_STRUCTURE: dict[str, type[pl.DataType]] = {"utterance_id": pl.String, "stance": pl.UInt8}
+_STRUCTURE: dict[str, type[pl.DataType]] = {
+    "utterance_id": pl.String,
+    "stance": pl.UInt8,
+    "stance_confidence": pl.Float64,
+    "stance_source": pl.String,  # such as stance:structure
+}
 
 LABELS: dict[str, Any] = {
     "utterance_id": pl.String,
@@ -41,7 +46,9 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
         new = labels.select(list(LABELS)).rename({"stance": "voted"})
         # Stances start again from the build's: those in the table may be of earlier votes.
         structure = read_parquet(folder / ".run" / built.STRUCTURE, _STRUCTURE)
-        bare = utterances.drop("stance", "strategies", "strategy_mask", "spans", "label_source")
+        bare = utterances.drop(
+            "stance", "stance_confidence", "strategies", "strategy_mask", "spans", "label_source"
+        )
         joined = bare.join(structure, on="utterance_id", how="left", maintain_order="left")
         joined = joined.join(new, on="utterance_id", how="left", maintain_order="left")
         missing = joined.filter(pl.col("strategies").is_null())
@@ -49,7 +56,14 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
             first = missing["utterance_id"][0]
             message = f"{missing.height} utterances have no label, the first is {first}"
             raise DataError(folder, f"{message}; label the whole folder")
-        joined = joined.with_columns(stance=pl.coalesce("voted", "stance"))
+        # The confidence is the build's: of a stance that votes decided, the votes tell it.
+        confidence = pl.when(pl.col("voted").is_null()).then("stance_confidence")
+        source = pl.col("label_source").str.replace(r"^stance:structure\b", pl.col("stance_source"))
+        joined = joined.with_columns(
+            stance=pl.coalesce("voted", "stance"),
+            stance_confidence=confidence,
+            label_source=pl.when(pl.col("voted").is_null()).then(source).otherwise("label_source"),
+        )
         joined = joined.select(list(built.UTTERANCES))
         # Until the record is there again, the folder counts as unlabelled.
         (folder / ".run" / built.LABELS_RECORD).unlink(missing_ok=True)

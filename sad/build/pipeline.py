@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import platform
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import polars as pl
 
-from sad.build import authors, clean, dialogues, forest, frames, readers, rules, split, stance
+from sad.build import (
+    authors,
+    clean,
+    dialogues,
+    forest,
+    frames,
+    pairs,
+    rules,
+    split,
+    stance,
+    takedown,
+)  # fmt: skip
 from sad.build import folder as built
 from sad.build.outcome import awards, outcomes
 from sad.build.settings import BuildSettings
-from sad.build.threads import join
+from sad.build.sources import Source
+from sad.build.threads import LOST, join
 from sad.errors import DataError, SettingsError
 from sad.files import read_json, sha256, write_json, write_text
 from sad.release.card import write_card
@@ -28,75 +41,18 @@ log = logging.getLogger(__name__)
 Counts = dict[str, dict[str, Any]]
 
 
-class Source(Protocol):
-    """Where threads come from."""
-
-    def files(self) -> list[Path]:
-        """The input files, whose digests go into the manifest."""
-
-    def read(self, settings: BuildSettings) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
-        """The tables of ``frames.TABLES`` and the counts of the stage ``read``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dumps:
-    """Pushshift files. A comment that no DeltaBot confirms has earned no delta."""
-
-    submissions: tuple[Path, ...]
-    comments: tuple[Path, ...]
-
-    def files(self) -> list[Path]:
-        """All dump files."""
-        return [*self.submissions, *self.comments]
-
-    def read(self, settings: BuildSettings) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
-        """Parse the dumps; duplicated arguments are read once."""
-        counts: Counter[str] = Counter()
-        posts = readers.submissions(dict.fromkeys(self.submissions), settings.subreddit, counts)
-        replies = readers.comments(dict.fromkeys(self.comments), settings.subreddit, counts)
-        known = replies.select(comment_id="id", delta=pl.lit(False), by=pl.lit(None, pl.String))
-        left_out = ("blank", "bad_json", "no_id", "other_subreddit")
-        return {"submissions": posts, "comments": replies, "outcome": known.unique("comment_id")}, {
-            "seen": counts["seen"],
-            "kept": counts["kept"],
-            "dropped": {name: counts[name] for name in left_out},
-            "undecodable": counts["undecodable"],
-            "submissions": posts.height,
-            "comments": replies.height,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadFolder:
-    """A folder made by ``sad import``. Outcomes are those of its outcome table."""
-
-    path: Path
-
-    def files(self) -> list[Path]:
-        """The three tables."""
-        return [self.path / f"{name}.parquet" for name in frames.TABLES]
-
-    def read(self, settings: BuildSettings) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
-        """Read the tables."""
-        tables = frames.read_threads(self.path)
-        posts, replies = tables["submissions"].height, tables["comments"].height
-        seen = posts + replies
-        return tables, {
-            "seen": seen, "kept": seen, "dropped": {}, "submissions": posts, "comments": replies
-        }  # fmt: skip
-
-
 def build(
     source: Source,
     out: Path,
     settings: BuildSettings,
     key: bytes,
     *,
+    taken_down: frozenset[str] = frozenset(),
     on_stage: Callable[[str], None] = lambda _: None,
 ) -> Counts:
     """The counts per stage of the finished build in ``out``.
 
-    A finished build with the same settings, input and key is left as it is.
+    A finished build with the same settings, input, takedown list and key is left as it is.
 
     Raises:
         SettingsError: ``out`` was built from something else, or is not ours.
@@ -105,7 +61,7 @@ def build(
     _refuse_foreign(out)
     with built.locked(out):
         on_stage("checking the input")
-        manifest = _manifest(source, key)
+        manifest = _manifest(source, key, taken_down)
         if _is_done(out, settings, manifest):
             log.info("%s is already built with these settings", out)
             return built.counts(out)
@@ -118,7 +74,10 @@ def build(
             built.note(out, name)
             on_stage(name)
 
-        counts = _run(source, out, settings, key, stage)
+        stage("reading")
+        tables, read_counts = source.read(settings)
+        tree = _trees(tables, settings, key, taken_down, stage)
+        counts = {"read": read_counts} | _write(tree, out, settings, stage)
         write_json(run / "counts.json", counts)
         write_card(out, labelled=False)
         write_text(run / "done", settings.digest() + "\n")
@@ -126,64 +85,112 @@ def build(
         return counts
 
 
-def _run(
-    source: Source,
-    out: Path,
+@dataclass(frozen=True, slots=True)
+class _Trees:
+    """Kept nodes, all dropped ones (node_id, thread_id, rule), and what was counted."""
+
+    kept: pl.DataFrame
+    dropped: pl.DataFrame
+    counts: Counts
+
+
+def _trees(
+    tables: dict[str, pl.DataFrame],
     settings: BuildSettings,
     key: bytes,
+    taken_down: frozenset[str],
     on_stage: Callable[[str], None],
-) -> Counts:
-    on_stage("reading")
-    tables, read_counts = source.read(settings)
-    counts: Counts = {"read": read_counts}
+) -> _Trees:
+    """Joined, labelled, cleaned and filtered nodes."""
     on_stage("joining threads")
     threads = join(tables["submissions"], tables["comments"])
-    left_out = {k: threads.counts[k] for k in ("duplicates", "orphans", "cycles")}
-    seen = read_counts["kept"]
-    counts["threads"] = _stage(seen, threads.nodes.height, left_out, **threads.counts)
+    seen = tables["submissions"].height + tables["comments"].height
+    left_out = {name: threads.counts[name] for name in ("duplicates", *LOST)}
+    counts = {"threads": _stage(seen, threads.nodes.height, left_out, **threads.counts)}
     on_stage("cleaning and filtering")
-    nodes = _label_outcomes(threads.nodes, tables["outcome"])
+    nodes = _label(threads.nodes, tables["outcome"], tables.get("labels"))
+    nodes = nodes.with_columns(
+        taken_down=takedown.named(taken_down), speaker=authors.speakers(nodes["author"], key)
+    )
     nodes, changed = _clean(nodes, settings)
     kept, dropped = _filter(nodes, settings)
     drops = dict(dropped["rule"].value_counts().sort("rule").iter_rows())
-    counts["nodes"] = _stage(nodes.height, kept.height, drops, changed=changed)
-    on_stage("walking paths")
-    found = dialogues.paths(kept)
-    chosen, drops = dialogues.select(found, settings)
-    counts["paths"] = _stage(
-        found.height, chosen.height, drops, paths=found.height, dialogues=chosen.height
+    untimed = nodes.filter((pl.col("parent") < 0) & pl.col("posted_utc").is_null()).height
+    counts["nodes"] = _stage(
+        nodes.height, kept.height, drops, changed=changed, threads_without_time=untimed
     )
-    posted = kept.filter(pl.col("parent") < 0).select("thread_id", "posted_utc")
-    chosen = split.assign(chosen, posted, settings.split)
+    return _Trees(kept, pl.concat([threads.dropped, dropped]), counts)
+
+
+def _write(
+    trees: _Trees, out: Path, settings: BuildSettings, on_stage: Callable[[str], None]
+) -> Counts:
+    """Dialogues, splits and all tables of the folder."""
+    on_stage("walking paths")
+    kept, counts = trees.kept, dict(trees.counts)
+    found, seen, drops = dialogues.paths(kept, settings)
+    on_stage("looking for duplicates")
+    chosen, repeated = dialogues.select(found, kept, settings)
+    per_tree = found["thread_id"].value_counts()["count"].sort(descending=True)
+    counts["paths"] = _stage(
+        seen, chosen.height, drops | repeated, paths=seen, dialogues=chosen.height,
+        most_paths_of_a_tree=max(per_tree, default=0),
+        paths_of_the_top_percent_of_trees=int(per_tree.head(-(-len(per_tree) // 100)).sum()),
+    )  # fmt: skip
+    on_stage("splitting")
+    posted = kept.select("thread_id", "posted_utc").unique()
+    chosen, grouped = split.assign(chosen, posted, settings.split)
+    sizes = {name: chosen.filter(pl.col("split") == name).height for name in split.SPLITS}
     used = chosen["utterance_ids"].explode().unique()
     on_stage("writing")
-    utterances = _utterances(kept, key).filter(pl.col("utterance_id").is_in(used.implode()))
-    drops = {"in_no_dialogue": kept.height - utterances.height}
-    counts["utterances"] = _stage(kept.height, utterances.height, drops)
-    sizes = {name: chosen.filter(pl.col("split") == name).height for name in split.SPLITS}
-    groups = chosen["topic_group"].n_unique()
-    counts["splits"] = _stage(chosen.height, sum(sizes.values()), {}, **sizes, topic_groups=groups)
-    unused = kept.select("node_id", "thread_id", rule=pl.lit("in_no_dialogue"))
-    unused = unused.filter(~pl.col("node_id").is_in(used.implode()))
-    lost = pl.concat([threads.dropped, dropped, unused]).sort("thread_id", "node_id", "rule")
+    utterances = _utterances(kept).filter(pl.col("utterance_id").is_in(used.implode()))
+    unused = {"in_no_dialogue": kept.height - utterances.height}
+    matched = pairs.match(utterances, chosen)
+    counts["utterances"] = _stage(
+        kept.height, utterances.height, unused, matched_pairs=matched.height
+    )
+    counts["splits"] = _stage(chosen.height, sum(sizes.values()), {}, **sizes, **grouped)
+    rows = kept.select("node_id", "thread_id", rule=pl.lit("in_no_dialogue"))
+    rows = rows.filter(~pl.col("node_id").is_in(used.implode()))
+    lost = pl.concat([trees.dropped, rows]).sort("thread_id", "node_id", "rule")
     frames.write_parquet(lost, out / ".run" / "dropped.parquet")
-    by_structure = utterances.select("utterance_id", "stance")
+    by_structure = utterances.select(
+        "utterance_id", "stance", "stance_confidence", stance_source="label_source"
+    )
     frames.write_parquet(by_structure, out / ".run" / built.STRUCTURE)
     frames.write_parquet(utterances, built.shard(out, "utterances", "train"))
     for name in split.SPLITS:
-        rows = chosen.filter(pl.col("split") == name).select(list(built.DIALOGUES))
-        frames.write_parquet(rows.sort("dialogue_id"), built.shard(out, "dialogues", name))
+        for table, rows in (("dialogues", chosen), ("pairs", matched)):
+            mine = rows.filter(pl.col("split") == name).select(list(built.TABLES[table]))
+            frames.write_parquet(mine.sort(mine.columns[0]), built.shard(out, table, name))
     return counts
 
 
-def _label_outcomes(nodes: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+def _label(nodes: pl.DataFrame, known: pl.DataFrame, stated: pl.DataFrame | None) -> pl.DataFrame:
+    """``nodes`` with ``delta``, ``delta_by``, ``stance``, ``stance_confidence``, ``label_source``.
+
+    A stance that the source states comes before the rules of ``stance``.
+    """
     given = awards(nodes)
-    found = outcomes(nodes, given, known).select("node_id", "delta")
+    found = outcomes(nodes, given, known).select("node_id", "delta", delta_by="by")
     nodes = nodes.join(found, on="node_id", how="left", maintain_order="left")
-    by_op = given.filter(pl.col("by_op").fill_null(False))["award"]
     row = pl.int_range(pl.len(), dtype=pl.Int64)
-    nodes = nodes.with_columns(concedes=row.is_in(by_op.implode()))
-    return nodes.with_columns(stance=stance.by_structure(nodes))
+    nodes = nodes.with_columns(awards=row.is_in(given["award"].implode()))
+    ruled = stance.by_structure(nodes)
+    nodes = nodes.with_columns(
+        ruled["stance"], ruled["stance_confidence"], label_source=pl.lit("stance:structure")
+    )
+    if stated is None:
+        return nodes
+    told = stated.drop_nulls("stance").unique("utterance_id", keep="first", maintain_order=True)
+    told = told.select(node_id="utterance_id", told="stance")
+    nodes = nodes.join(told, on="node_id", how="left", maintain_order="left")
+    is_told = pl.col("told").is_not_null()
+    return nodes.with_columns(
+        stance=pl.coalesce("told", "stance"),
+        stance_confidence=pl.when(is_told).then(stance.STATED).otherwise("stance_confidence"),
+        label_source=pl.when(is_told).then(pl.lit("stance:source")).otherwise("label_source"),
+    ).drop("told")
 
 
 def _clean(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, dict[str, int]]:
@@ -196,50 +203,46 @@ def _clean(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, 
         changed[name] = int((before != nodes["text"]).sum())
     title = pl.col("title").fill_null("")
     topic = clean.topic(title) if settings.clean else title
-    topics = nodes.filter(pl.col("parent") < 0).select("thread_id", topic=topic)
-    nodes = nodes.join(topics, on="thread_id", how="left", maintain_order="left")
+    posts = nodes.filter(pl.col("parent") < 0)
+    posts = posts.select("thread_id", topic=topic, op="speaker")
+    nodes = nodes.join(posts, on="thread_id", how="left", maintain_order="left")
     n_words = pl.col("text").str.count_matches(r"\S+").cast(pl.Int64)
     return nodes.with_columns(n_words=n_words), changed
 
 
 def _filter(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The nodes kept, with their ``parent`` rows renumbered; and the dropped with their rule."""
-    nodes = nodes.with_columns(rule=rules.reason(settings))
-    bad = nodes["rule"].is_not_null().to_numpy()
+    """The nodes kept, with their ``parent`` rows renumbered; and the dropped with their rule.
+
+    ``is_leaf`` says of a kept node that nothing answered it before the filter either.
+    """
     parent = nodes["parent"].to_numpy()
-    lost = pl.Series(forest.inherited(bad, parent))
+    has_reply = pl.Series(parent[parent >= 0]).implode()
     nodes = nodes.with_columns(
-        rule=pl.when(lost & pl.col("rule").is_null())
-        .then(pl.lit(rules.PRUNED))
-        .otherwise(pl.col("rule"))
+        rule=rules.reason(settings), is_leaf=~pl.int_range(pl.len()).is_in(has_reply)
     )
-    place = pl.Series((~lost).cum_sum().cast(pl.Int64) - 1)
-    above = pl.Series(parent)
-    new = pl.select(
-        pl.when(above >= 0).then(place.gather(above.clip(0))).otherwise(above)
-    ).to_series()
-    kept = nodes.with_columns(parent=new).filter(~lost).drop("rule")
+    lost = pl.Series(forest.inherited(nodes["rule"].is_not_null().to_numpy(), parent))
+    rule: pl.Expr = pl.when(lost).then(pl.col("rule").fill_null(rules.PRUNED))
+    if not settings.include_post:
+        # The post stays the root while its subtree is judged, and is no turn afterwards.
+        left_out = pl.Series(parent < 0) & ~lost
+        rule = pl.when(left_out).then(pl.lit("post_left_out")).otherwise(rule)
+        lost |= left_out
+    nodes = nodes.with_columns(rule=rule)
+    place = pl.Series(np.where(lost.to_numpy(), -1, np.cumsum(~lost.to_numpy()) - 1))
+    new = np.where(parent >= 0, place.to_numpy()[np.maximum(parent, 0)], -1)
+    kept = nodes.with_columns(parent=pl.Series(new)).filter(~lost).drop("rule")
     return kept, nodes.filter(lost).select("node_id", "thread_id", "rule")
 
 
-def _utterances(kept: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    rows = kept.with_columns(speaker=authors.speakers(kept["author"], key))
-    rows = rows.join(
-        rows.filter(pl.col("parent") < 0).select("thread_id", op="speaker"),
-        on="thread_id",
-        how="left",
-        maintain_order="left",
-    )
-    rows = rows.select(
-        "thread_id", "parent_id", "depth", "speaker", "created_utc", "text", "n_words", "delta",
-        "stance",
+def _utterances(kept: pl.DataFrame) -> pl.DataFrame:
+    by_op = (pl.col("speaker") == pl.col("op")).fill_null(False)
+    rows = kept.with_columns(
         utterance_id="node_id",
-        is_op=(pl.col("parent") < 0) | (pl.col("speaker") == pl.col("op")).fill_null(False),
+        is_op=pl.col("parent_id").is_null() | by_op,
         strategies=pl.lit(None, built.UTTERANCES["strategies"]),
         strategy_mask=pl.lit(None, pl.UInt8),
         spans=pl.lit(None, built.SPANS),
-        label_source=pl.lit("stance:structure"),
-    )  # fmt: skip
+    )
     return rows.select(list(built.UTTERANCES)).sort("thread_id", "depth", "utterance_id")
 
 
@@ -254,12 +257,13 @@ def _refuse_foreign(out: Path) -> None:
         raise SettingsError(f"{out} holds something that is not a build; choose another folder")
 
 
-def _manifest(source: Source, key: bytes) -> dict[str, Any]:
+def _manifest(source: Source, key: bytes, taken_down: frozenset[str]) -> dict[str, Any]:
     for path in source.files():
         if not path.is_file():
             raise DataError(path, "is missing")
     return {
         "inputs": sorted(sha256(path) for path in source.files()),
+        "takedown": hashlib.sha256("\n".join(sorted(taken_down)).encode()).hexdigest()[:16],
         "author_key": authors.key_digest(key),
         "versions": {
             "sad-dialogue": version("sad-dialogue"),
@@ -280,7 +284,7 @@ def _is_done(out: Path, settings: BuildSettings, manifest: dict[str, Any]) -> bo
     old, new = read_yaml(run / "settings.yaml"), settings.dump()
     others = sorted(k for k in old.keys() | new.keys() if old.get(k) != new.get(k))
     before = read_json(run / "manifest.json")
-    others += [k for k in ("inputs", "author_key") if before.get(k) != manifest[k]]
+    others += [k for k in ("inputs", "takedown", "author_key") if before.get(k) != manifest[k]]
     ours = "sad-dialogue"
     if before["versions"][ours] != manifest["versions"][ours]:
         others.append(f"version of {ours} ({before['versions'][ours]})")

@@ -9,8 +9,9 @@ import json
 import lzma
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import polars as pl
 import zstandard
@@ -19,7 +20,9 @@ from sad.build.frames import COMMENTS, SUBMISSIONS, Schema
 from sad.errors import DataError
 
 BATCH_BYTES = 16 << 20
-_CHUNK_BYTES = 1 << 18
+MAX_LINE_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 14  # a zst frame can hold 32,000 times its size: small bites bound the memory
 _WINDOW = 1 << 31  # dumps are compressed with a 2 GiB window
 
 
@@ -35,20 +38,19 @@ class _ZstReader:
         self._frame: Any = None
         self._rest = b""
 
-    def read(self, size: int) -> bytes:
-        """About ``size`` decompressed bytes, or none at the end of the file."""
-        parts: list[bytes] = []
-        have = 0
-        while have < size and (data := self._rest or self._file.read(_CHUNK_BYTES)):
+    def read1(self, _: int) -> bytes:
+        """The next decompressed bytes, or none at the end of the file."""
+        while data := self._rest or self._file.read(_CHUNK_BYTES):
             self._frame = self._frame or self._decompressor.decompressobj()
-            parts.append(self._frame.decompress(data))
-            have += len(parts[-1])
+            piece: bytes = self._frame.decompress(data)
             self._rest = self._frame.unused_data
             if self._frame.eof:
                 self._frame = None
-        if not have and self._frame is not None:
+            if piece:
+                return piece
+        if self._frame is not None:
             raise EOFError("the file ends inside a compressed frame")
-        return b"".join(parts)
+        return b""
 
 
 _OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
@@ -59,18 +61,36 @@ _OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
 }
 """File ending -> magic bytes and opener. The bytes decide; the ending must agree."""
 
+LEFT_OUT = ("blank", "bad_json", "too_long", "no_id", "other_subreddit")
+"""The reasons for which a line is left out."""
+
+EXTENSION: Schema = {"delta": pl.String, "delta_by": pl.String}
+"""Fields of ours in exported comments: ``true``, ``false`` or ``unknown``, and who awarded it."""
+
+_RETRIEVED = ("retrieved_utc", "_meta")  # later names of the time of retrieval
+
 _BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
 
 
-def submissions(paths: Iterable[Path], subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How dumps are read."""
+
+    subreddit: str | None = None  # other lines are skipped, any case; None keeps all
+    max_line_bytes: int = MAX_LINE_BYTES
+    allow_truncated: bool = False
+
+
+def submissions(paths: Iterable[Path], how: Reading, counts: Counter[str]) -> pl.DataFrame:
     """The submissions in the dumps ``paths``, in file order; see ``read``."""
-    frame = _typed(read(paths, SUBMISSIONS, subreddit, counts), SUBMISSIONS)
+    frame = _typed(read(paths, SUBMISSIONS, how, counts), SUBMISSIONS)
     return _require(frame, "title", paths, "submissions")
 
 
-def comments(paths: Iterable[Path], subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
-    """The comments in the dumps ``paths``, in file order; see ``read``."""
-    frame = _typed(read(paths, COMMENTS, subreddit, counts), COMMENTS)
+def comments(paths: Iterable[Path], how: Reading, counts: Counter[str]) -> pl.DataFrame:
+    """The comments in the dumps ``paths``, in file order, with ``EXTENSION``; see ``read``."""
+    schema = COMMENTS | EXTENSION
+    frame = _typed(read(paths, schema, how, counts), schema)
     return _require(frame, "link_id", paths, "comments")
 
 
@@ -81,56 +101,114 @@ def _require(frame: pl.DataFrame, column: str, paths: Iterable[Path], what: str)
     return frame
 
 
-def read(
-    paths: Iterable[Path], schema: Schema, subreddit: str | None, counts: Counter[str]
-) -> pl.DataFrame:
+def read(paths: Iterable[Path], schema: Schema, how: Reading, counts: Counter[str]) -> pl.DataFrame:
     """The fields of ``schema`` (all as text) of every good line of ``paths``.
 
-    ``counts`` gains ``seen`` (lines), ``kept``, ``undecodable`` (kept, bytes replaced), and what
-    was left out: ``blank``, ``bad_json``, ``no_id``, ``other_subreddit``.
+    ``counts`` gains ``seen`` (lines), ``kept``, ``undecodable`` (kept, bytes replaced), ``nul``
+    (lines with a NUL), ``damaged_files``, and what was left out: ``LEFT_OUT``.
 
     Raises:
         DataError: a file cannot be decompressed, or no line of it is a JSON object.
     """
-    names = [*schema, *(["retrieved_utc"] if "retrieved_on" in schema else [])]
+    names = [*schema, *(_RETRIEVED if "retrieved_on" in schema else [])]
     frames = [pl.DataFrame(schema=dict.fromkeys(names, pl.String))]
     for path in paths:
         here: Counter[str] = Counter()
-        frames += [_select(_parse(b, names, here), subreddit, here) for b in batches(path)]
+        lines = batches(
+            path, here, max_line_bytes=how.max_line_bytes, allow_truncated=how.allow_truncated
+        )
+        frames += [_select(_parse(batch, names, here), how.subreddit, here) for batch in lines]
         if here["seen"] > here["blank"] and here["seen"] == here["blank"] + here["bad_json"]:
             raise DataError(path, "no line is a JSON object; give a dump of one object per line")
         counts += here
     return pl.concat(frames)
 
 
-def batches(path: Path) -> Iterator[bytes]:
-    """Decompressed whole lines of ``path``, about 16 MiB at a time.
+def batches(
+    path: Path,
+    counts: Counter[str] | None = None,
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    allow_truncated: bool = False,
+) -> Iterator[bytes]:
+    """Decompressed whole lines of ``path``, about 16 MiB at a time; memory is bounded.
+
+    A line of more than ``max_line_bytes`` is left out; ``counts`` gains it under ``seen`` and
+    ``too_long``. With ``allow_truncated`` a damaged file gives what comes before the damage, and
+    ``counts`` gains ``damaged_files``.
 
     Raises:
         DataError: the file is truncated, damaged, or not of the form its ending says.
     """
-    rest = b""
-    with path.open("rb") as file:
-        try:
-            stream = _opened(path, file)
-            while chunk := stream.read(BATCH_BYTES):
-                head, newline, tail = (rest + chunk).rpartition(b"\n")
-                if newline:
-                    yield head
-                rest = tail
-        except _BROKEN as error:
-            message = f"damaged or truncated near byte {file.tell()} ({error}); fetch it again"
-            raise DataError(path, message) from None
+    counts = Counter() if counts is None else counts
+    rest, skipping = b"", False
+    for chunk in _chunks(path, counts, allow_truncated):
+        if skipping:  # the first newline ends the line that is too long
+            _, newline, chunk = chunk.partition(b"\n")
+            if not newline:
+                continue
+        head, newline, rest = (rest + chunk).rpartition(b"\n")
+        if newline:
+            yield from _without_long(head, max_line_bytes, counts)
+        skipping = len(rest) > max_line_bytes
+        if skipping:
+            counts.update(seen=1, too_long=1)
+            rest = b""
     if rest:
         yield rest
 
 
-def _opened(path: Path, file: IO[bytes]) -> IO[bytes]:
+def _chunks(path: Path, counts: Counter[str], allow_truncated: bool) -> Iterator[bytes]:
+    """Decompressed bytes of ``path``, about ``BATCH_BYTES`` at a time."""
+    parts: list[bytes] = []
+    size = 0
+    with path.open("rb") as file:
+        stream = _opened(path, file)
+        while True:
+            try:
+                # One read at a time, so that an error costs no bytes before it.
+                piece = stream.read1(_PIECE_BYTES)
+            except _BROKEN as error:
+                if not allow_truncated:
+                    message = f"damaged or truncated near byte {file.tell()} ({error})"
+                    hint = "fetch it again, or keep its good lines with --allow-truncated"
+                    raise DataError(path, f"{message}; {hint}") from None
+                counts["damaged_files"] += 1
+                break
+            if not piece:
+                break
+            parts.append(piece)
+            size += len(piece)
+            if size >= BATCH_BYTES:
+                yield b"".join(parts)
+                parts, size = [], 0
+    if last := b"".join(parts):
+        yield last
+
+
+def _without_long(batch: bytes, limit: int, counts: Counter[str]) -> Iterator[bytes]:
+    place = 0
+    while len(batch) - place > limit:
+        newline = batch.rfind(b"\n", place, place + limit + 1)
+        if newline < 0:
+            break
+        place = newline + 1
+    else:
+        yield batch
+        return
+    lines = batch.split(b"\n")
+    good = [line for line in lines if len(line) <= limit]
+    counts.update(seen=len(lines) - len(good), too_long=len(lines) - len(good))
+    if good:
+        yield b"\n".join(good)
+
+
+def _opened(path: Path, file: IO[bytes]) -> Any:
     head = file.read(8)
     file.seek(0)
     for ending, (magic, opener) in _OPENERS.items():
         if head.startswith(magic):
-            return cast(IO[bytes], opener(file))
+            return opener(file)
         if path.suffix == ending and head:
             raise DataError(path, f"is named {ending} but is not such a file (at byte 0)")
     return file
@@ -139,6 +217,8 @@ def _opened(path: Path, file: IO[bytes]) -> IO[bytes]:
 def _parse(batch: bytes, names: list[str], counts: Counter[str]) -> pl.DataFrame:
     lines = batch.count(b"\n") + 1
     counts["seen"] += lines
+    if b"\x00" in batch:
+        counts["nul"] += sum(b"\x00" in line for line in batch.split(b"\n"))
     try:
         batch.decode("utf-8")
     except UnicodeDecodeError:
@@ -209,8 +289,9 @@ def _select(frame: pl.DataFrame, subreddit: str | None, counts: Counter[str]) ->
 
 
 def _typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    # Later files name the retrieval time retrieved_utc.
-    frame = frame.with_columns(retrieved_on=pl.coalesce("retrieved_on", "retrieved_utc"))
+    second = pl.col("_meta").str.extract(r'"retrieved_2nd_on"\s*:\s*"?(\d+)')
+    times = [_integer(time) for time in (pl.col("retrieved_on"), pl.col("retrieved_utc"), second)]
+    frame = frame.with_columns(retrieved_on=pl.max_horizontal(times).cast(pl.String))
     return frame.select(_cast(pl.col(name), dtype).alias(name) for name, dtype in schema.items())
 
 

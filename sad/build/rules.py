@@ -1,8 +1,9 @@
 """Rules that drop an utterance: each says when, the table of drops says which.
 
 A rule is a function from the settings to a Boolean column over the nodes (true: drop). The nodes
-have the columns of ``threads.NODES`` and, from the cleaning, ``text`` and ``n_words``. A dropped
-node takes its subtree with it; nodes lost that way carry the reason ``pruned``.
+have the columns of ``threads.NODES``, ``taken_down`` and, from the cleaning, ``text`` and
+``n_words``. A dropped node takes its subtree with it; nodes lost that way carry the reason
+``pruned``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from sad.build.clean import BOT_NAMES, STOP_WORDS
+from sad.build.language import foreign
 
 if TYPE_CHECKING:
     from sad.build.settings import BuildSettings
@@ -23,6 +25,7 @@ PRUNED = "pruned"
 """The reason of a node whose ancestor was dropped."""
 
 _WORDS = pl.col("n_words").cast(pl.Float64)
+_STOP_WORD = rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b"
 _BODY = pl.col("body").str.strip_chars()
 
 
@@ -69,8 +72,7 @@ def short(settings: BuildSettings) -> pl.Expr:
 
 def stopwords(settings: BuildSettings) -> pl.Expr:
     """Hardly anything but stop-words."""
-    pattern = rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b"
-    return pl.col("text").str.count_matches(pattern) / _WORDS > settings.max_stopword_share
+    return pl.col("text").str.count_matches(_STOP_WORD) / _WORDS > settings.max_stopword_share
 
 
 def repetitive(settings: BuildSettings) -> pl.Expr:
@@ -85,12 +87,28 @@ def symbols(settings: BuildSettings) -> pl.Expr:
     return letters / pl.col("text").str.count_matches(r"\S") < settings.min_alpha_share
 
 
+def language(settings: BuildSettings) -> pl.Expr:
+    """Written in another language than ``language``."""
+    if settings.language is None:
+        return pl.lit(False)
+    wanted, least = settings.language, settings.foreign_probability
+    return pl.col("text").map_batches(
+        lambda texts: foreign(texts, wanted, least), return_dtype=pl.Boolean
+    )
+
+
 RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
-        deleted, removed, bot, moderator, meta, empty, short, stopwords, repetitive, symbols
+        deleted, removed, bot, moderator, meta, empty, short, stopwords, repetitive, symbols,
+        language,
     )
 }  # fmt: skip
+
+OF_TEXT = frozenset(
+    {"deleted", "removed", "empty", "short", "stopwords", "repetitive", "symbols", "language"}
+)
+"""Rules about what a text says; they do not judge a post that is no turn."""
 
 
 def window(settings: BuildSettings) -> pl.Expr:
@@ -103,9 +121,22 @@ def window(settings: BuildSettings) -> pl.Expr:
     return (posted < since) | (posted >= until)
 
 
+def deep(settings: BuildSettings) -> pl.Expr:
+    """Beyond ``max_turns`` turns."""
+    if settings.max_turns is None:
+        return pl.lit(False)
+    first = 0 if settings.include_post else 1
+    return pl.col("depth") - first >= settings.max_turns
+
+
 def reason(settings: BuildSettings) -> pl.Expr:
     """The name of the first rule that fires for a node, else null."""
-    checks = [("window", window(settings))]
-    checks += [(name, RULES[name](settings)) for name in settings.drop]
+    checks = [("taken_down", pl.col("taken_down")), ("window", window(settings))]
+    checks += [("deep", deep(settings))]
+    for name in settings.drop:
+        check = RULES[name](settings)
+        if name in OF_TEXT and not settings.include_post:
+            check &= pl.col("depth") > 0
+        checks.append((name, check))
     fired = [pl.when(check.fill_null(False)).then(pl.lit(name)) for name, check in checks]
     return pl.coalesce(fired)

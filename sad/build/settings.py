@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from sad.build.clean import STEPS
+from sad.build.readers import MAX_LINE_BYTES
 from sad.build.rules import RULES
 from sad.errors import SettingsError
 from sad.settings import Settings, assign, merge
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
 
 
 class Window(Settings):
@@ -39,6 +42,11 @@ class Split(Settings):
     train: Share = Field(0.8, description="Share of topic groups. Source: ours")
     validation: Share = Field(0.1, description="Share of topic groups; rest: test. Source: ours")
     salt: str = Field("sad-v1", description="Hashed with the topic group. Source: ours")
+    topic_similarity: Positive | None = Field(
+        0.6,
+        description="Titles at least this alike (Jaccard index of their content words) share a "
+        "topic group; null: equal titles only. Source: ours",
+    )
     time_cut: date | None = Field(
         date(2020, 4, 1),
         description="split_time is test from this day on: six months of the window. Source: ours",
@@ -62,6 +70,9 @@ class BuildSettings(Settings):
         description="Lines of other subreddits are skipped, any case; null keeps all. "
         "Source: digest of the paper",
     )
+    max_line_bytes: Count = Field(
+        MAX_LINE_BYTES, description="Longer lines of a dump are left out. Source: ours"
+    )
     clean: list[str] = Field(
         list(STEPS),
         description="Cleaning steps, in order. Source: links and repeated stop-words: digest of "
@@ -69,8 +80,18 @@ class BuildSettings(Settings):
     )
     drop: list[str] = Field(
         list(RULES),
-        description="Rules that drop an utterance with its subtree; the first that fires is the "
-        "reason. Source: short: digest of the paper; the others: ours",
+        description="Rules that drop an utterance; the first that fires is the reason. "
+        "Source: short: digest of the paper; the others: ours",
+    )
+    on_fail: Literal["prune", "drop_path"] = Field(
+        "prune",
+        description="prune: a dropped utterance takes its subtree with it, the path above it "
+        "stays; drop_path: every path through it goes. Source: ours",
+    )
+    include_post: bool = Field(
+        True,
+        description="The post is turn 0; false: each top-level comment starts a dialogue under the "
+        "title, whatever the post's text. Source: ours",
     )
     min_words: int = Field(
         10, ge=0, description="Fewest words (split at whitespace). Source: digest of the paper"
@@ -82,14 +103,39 @@ class BuildSettings(Settings):
     min_alpha_share: Share = Field(
         0.6, description="Fewest letters / non-space characters. Source: ours"
     )
+    language: str | None = Field(
+        "en", description="ISO 639-1 code of the language kept; null: any. Source: ours"
+    )
+    foreign_probability: Share = Field(
+        0.9,
+        description="A text falls when another language is at least this probable. Source: ours",
+    )
     window: Window | None = Field(
         Window(), description="Window of submissions; null: any time. Source: digest of the paper"
     )
     min_turns: int = Field(
-        2, ge=1, description="Fewest turns of a dialogue, the post counted. Source: ours"
+        2, ge=1, description="Fewest turns of a dialogue, a post counted. Source: ours"
+    )
+    max_turns: Count | None = Field(
+        None, description="Utterances beyond that many turns fall; null: none. Source: ours"
+    )
+    max_paths: Count | None = Field(
+        None, description="Most paths of one tree, shortest first; null: all. Source: ours"
+    )
+    max_path_turns: Count | None = Field(
+        1_000_000,
+        description="Most turns of all paths of one tree together, shortest first: bounds the "
+        "memory that a hostile tree can take; null: all. Source: ours",
     )
     dedup: bool = Field(
-        True, description="Drop dialogues that repeat the texts of another. Source: ours"
+        True,
+        description="Drop dialogues that repeat the texts of another, or end in the target of "
+        "another tree. Source: ours",
+    )
+    near_duplicates: Positive | None = Field(
+        0.8,
+        description="With dedup, also drop targets at least this alike across trees (Jaccard "
+        "index of three-word shingles); null: equal ones only. Source: ours",
     )
     split: Split = Field(Split(), description="Division into splits. Source: ours")
 
@@ -108,7 +154,14 @@ class BuildSettings(Settings):
 PRESETS: dict[str, BuildSettings] = {
     "paper": BuildSettings(),
     "none": BuildSettings(
-        rules="none", clean=[], drop=[], window=None, min_turns=1, dedup=False, min_words=0
+        rules="none",
+        clean=[],
+        drop=[],
+        language=None,
+        window=None,
+        min_turns=1,
+        dedup=False,
+        min_words=0,
     ),
 }
 """``paper`` follows the paper where it speaks; ``none`` keeps every node and every path."""

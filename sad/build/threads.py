@@ -24,6 +24,10 @@ NODES = {
 """The columns of a node, before the derived ``parent`` (row index or -1) and ``depth``."""
 
 
+LOST = ("missing_submission", "cycles", "orphans")
+"""Why a comment is in no tree."""
+
+
 @dataclass(frozen=True, slots=True)
 class Threads:
     """Nodes sorted by (thread_id, depth, node_id), what was left out, and why."""
@@ -37,8 +41,9 @@ def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
     """The trees of ``submissions`` and ``comments``.
 
     Of rows with the same id the last retrieved wins (ties: the greatest row, so that the order of
-    the input never matters). A comment is left out as ``orphans`` when its chain of parents does
-    not lead to its own submission, as ``cycles`` when it leads round in a circle.
+    the input never matters). A comment is left out as ``missing_submission`` when its submission
+    is not there, as ``cycles`` when its chain of parents leads round in a circle, as ``orphans``
+    when the chain does not lead to its submission.
     """
     posts, n_posts = _latest(_posts(submissions))
     replies, n_replies = _latest(_replies(comments))
@@ -49,8 +54,11 @@ def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
     parent = nodes["parent"].to_numpy()
     root = forest.roots(parent)
     is_post = nodes["parent_id"].is_null().to_numpy()
-    cyclic, orphan = root < 0, (root >= 0) & ~is_post[root]
-    why = np.where(cyclic, "cycles", np.where(orphan, "orphans", ""))
+    known = nodes["thread_id"].is_in(posts["node_id"].implode()).to_numpy()
+    lost = (root < 0) | ~is_post[root]
+    why = np.select(
+        [lost & ~known, root < 0, lost], ["missing_submission", "cycles", "orphans"], ""
+    )
     posted = nodes["created_utc"].gather(pl.Series(np.where(root < 0, 0, root)))
     nodes = nodes.with_columns(
         rule=pl.Series(why), depth=pl.Series(forest.depths(parent)), posted_utc=posted
@@ -64,8 +72,7 @@ def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
             "submissions": posts.height,
             "comments": replies.height,
             "duplicates": n_posts + n_replies,
-            "orphans": int(orphan.sum()),
-            "cycles": int(cyclic.sum()),
+            **{name: int((why == name).sum()) for name in LOST},
         },
     )
 

@@ -24,21 +24,25 @@ Built by sad-dialogue with the rule set `{rules}`.
 `load_dataset(DIR)` gives `{default}`; `load_dataset(DIR, "utterances")` names another table.
 Stance: 1 supports the topic, 0 opposes it. Strategies are a set out of Question, Causality,
 Example, Analogy, Statement; `strategy_mask` is the same set as bits 1, 2, 4, 8, 16. Spans are code
-points, end exclusive. `label_source` says where the labels of an utterance come from. Speakers are
-keyed hashes. Nothing here may be redistributed with the text of Reddit users: see DATASHEET.md of
-the project.
+points, end exclusive. `label_source` says where the labels of an utterance come from,
+`stance_confidence` how sure the rule of a stance is. The first n dialogues of a split by `rank` are
+its fixed subset of n. Speakers are keyed hashes. Nothing here may be redistributed with the text of
+Reddit users: see DATASHEET.md of the project.
 """
 
 _ROWS = {
     "examples": "topic, history, requested stance and strategies, target",
     "dialogues": "one root-to-leaf path: utterance ids, oldest first",
     "utterances": "one post or comment, its text stored once, its labels",
+    "pairs": "a comment that earned a delta of the post's author, and a like one that did not",
 }
 
 
 def write_card(folder: Path, *, labelled: bool) -> None:
     """Write README.md of the built ``folder``; if it is ``labelled``, examples are the default."""
     tables = [table for table in _ROWS if table != "examples" or labelled]
+    if not any(_rows(folder, "pairs").values()):
+        tables.remove("pairs")  # ``datasets`` refuses a table without rows
     head: dict[str, Any] = {
         "pretty_name": "Strategic Argumentative Dialogue",
         "language": ["en"],

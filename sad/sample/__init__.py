@@ -17,8 +17,9 @@ import polars as pl
 from sad.build import labels
 from sad.build.authors import SAMPLE_KEY
 from sad.build.folder import is_labelled
-from sad.build.pipeline import Counts, Dumps, build
+from sad.build.pipeline import Counts, build
 from sad.build.settings import BuildSettings, resolve
+from sad.build.sources import Dumps
 from sad.files import cache_dir, sha256
 from sad.settings import read_yaml
 from sad.types import Strategy

@@ -9,7 +9,8 @@ import sad.load
 from sad import sample
 from sad.build import folder, labels
 from sad.build.frames import write_parquet
-from sad.build.pipeline import Dumps, build
+from sad.build.pipeline import build
+from sad.build.sources import Dumps
 from sad.build.settings import preset
 from sad.errors import DataError
 from sad.types import Strategy

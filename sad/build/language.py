@@ -1,0 +1,44 @@
+"""Which texts are in another language than the one that is kept."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from sad.build.clean import STOP_WORDS
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+_STOP_WORD = rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b"
+_ENGLISH_SHARE = 0.25
+"""Prose with that many English function words is English: the slow identifier need not look.
+English runs at 0.4 to 0.5; of other languages only shared words (in, an, all) count."""
+
+
+def foreign(texts: pl.Series, wanted: str, least: float) -> pl.Series:
+    """Whether each text is in another language than ``wanted`` with probability ``least`` or more.
+
+    By py3langid (Lui and Baldwin 2012), whose model comes with its package.
+    """
+    words = texts.str.count_matches(r"\S+")
+    share = texts.str.count_matches(_STOP_WORD) / words
+    unsure = ((words > 0) & ~((share >= _ENGLISH_SHARE) & (wanted == "en"))).fill_null(False)
+    rows = unsure.arg_true()
+    found = [_is_foreign(text, wanted, least) for text in texts.gather(rows)]
+    result = pl.Series(texts.name, [False], dtype=pl.Boolean).new_from_index(0, len(texts))
+    return result.scatter(rows, found) if found else result
+
+
+def _is_foreign(text: str, wanted: str, least: float) -> bool:
+    language, probability = _identifier().classify(text)
+    return bool(language != wanted and probability >= least)
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
