@@ -17,44 +17,16 @@ import polars as pl
 import zstandard
 
 from sad.build.frames import COMMENTS, SUBMISSIONS, Schema
+from sad.build.zst import ZstReader
 from sad.errors import DataError
 
 BATCH_BYTES = 16 << 20
 MAX_LINE_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 18
-_CHUNK_BYTES = 1 << 14  # a zst frame can hold 32,000 times its size: small bites bound the memory
-_WINDOW = 1 << 31  # dumps are compressed with a 2 GiB window
-
-
-class _ZstReader:
-    """Reads the frames of a zst file one after another, and notices when the last is cut off.
-
-    The library's own stream reader ends quietly where a file does.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-        self._frame: Any = None
-        self._rest = b""
-
-    def read1(self, _: int) -> bytes:
-        """The next decompressed bytes, or none at the end of the file."""
-        while data := self._rest or self._file.read(_CHUNK_BYTES):
-            self._frame = self._frame or self._decompressor.decompressobj()
-            piece: bytes = self._frame.decompress(data)
-            self._rest = self._frame.unused_data
-            if self._frame.eof:
-                self._frame = None
-            if piece:
-                return piece
-        if self._frame is not None:
-            raise EOFError("the file ends inside a compressed frame")
-        return b""
 
 
 _OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
-    ".zst": (b"\x28\xb5\x2f\xfd", _ZstReader),
+    ".zst": (b"\x28\xb5\x2f\xfd", ZstReader),
     ".gz": (b"\x1f\x8b", gzip.open),
     ".bz2": (b"BZh", bz2.open),
     ".xz": (b"\xfd7zXZ\x00", lzma.open),

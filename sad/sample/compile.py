@@ -34,7 +34,8 @@ _HIDDEN = (
 )
 _EDITS = ("\n\nEDIT: ", "\n\n**Edit 2:** ", "\n\nUpdate: ", "\n\nedit - ")
 
-_EXTRA_DROPS = dict.fromkeys(["t1_q3", "t1_q4", "t1_q7", "t1_q8", "t1_q9"], "orphans")
+_EXTRA_DROPS = dict.fromkeys(["t1_q3", "t1_q4", "t1_q7", "t1_q9"], "orphans")
+_EXTRA_DROPS |= {"t1_q8": "missing_submission"}
 _EXTRA_DROPS |= dict.fromkeys(["t1_q5", "t1_q6"], "cycles")
 
 

@@ -8,8 +8,8 @@ from helpers import rows, tree_bytes
 from sad import importers
 from sad.build import folder
 from sad.build.pipeline import build
-from sad.build.sources import Dumps, ThreadFolder
 from sad.build.settings import preset
+from sad.build.sources import Dumps, ThreadFolder
 from sad.errors import DataError, SettingsError
 from sad.export import pushshift
 from sad.validate import checks

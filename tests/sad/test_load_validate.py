@@ -10,8 +10,8 @@ from sad import sample
 from sad.build import folder, labels
 from sad.build.frames import write_parquet
 from sad.build.pipeline import build
-from sad.build.sources import Dumps
 from sad.build.settings import preset
+from sad.build.sources import Dumps
 from sad.errors import DataError
 from sad.types import Strategy
 from sad.validate import checks
@@ -155,7 +155,7 @@ BREAKS = {
     ("lost utterance", "every utterance is a turn"): ("utterances", "train", lambda r: r[1:]),
     ("lost column", "columns and types"): ("utterances", "train", lambda r: r.drop("speaker").with_columns(speaker=1)),
     ("mask", "equal their mask"): ("utterances", "train", _set("strategy_mask", pl.lit(0, pl.UInt8))),
-    ("stance", "stances are 0 or 1"): ("utterances", "train", _set("stance", pl.lit(2, pl.UInt8))),
+    ("stance", "Stances are 0, 1 or missing"): ("utterances", "train", _set("stance", pl.lit(2, pl.UInt8))),
     ("span outside", "Spans lie inside"): ("utterances", "train", _set("text", pl.lit("x"))),
     ("order of labels", "canonical order"): (
         "utterances", "train",
@@ -163,7 +163,7 @@ BREAKS = {
     ),
     ("lost parent", "Only posts lack a parent"): ("utterances", "train", _set("parent_id", pl.lit(None, pl.String), LAST)),
     ("wrong split", "holds only that split"): ("dialogues", "test", _set("split", pl.lit("train"))),
-    ("reversed turns", "run from the post downwards"): (
+    ("reversed turns", "run downwards from the post"): (
         "dialogues", "test",
         lambda r: r.with_columns(utterance_ids=pl.col("utterance_ids").list.reverse()),
     ),
@@ -172,6 +172,10 @@ BREAKS = {
         lambda r: r.with_columns(topic_group=pl.lit("one"), split=pl.when(FIRST).then(
             pl.lit("train")).otherwise("split")),
     ),
+    ("rank", "Ranks number"): ("dialogues", "test", _set("rank", pl.lit(9999))),
+    ("award", "Who awarded a delta"): ("utterances", "train", _set("delta_by", pl.lit("op"))),
+    ("confidence", "confidences between 0 and 1"): ("utterances", "train", _set("stance_confidence", pl.lit(1.5))),
+    ("pair", "Pairs join"): ("pairs", "train", _set("lost_id", pl.col("won_id"))),
     ("other target", "same last turn"): ("examples", "test", _set("target", pl.lit("x"))),
     ("lost example", "same ids"): ("examples", "test", lambda r: r[1:]),
 }  # fmt: skip

@@ -10,14 +10,15 @@ from sad import sample
 from sad.build import folder, readers
 from sad.build.frames import OUTCOME
 from sad.build.outcome import CONFIRMED, awards, outcomes
-from sad.build.stance import by_structure
+from sad.build.readers import Reading
+from sad.build.stance import CONFIDENCE, by_structure
 from sad.build.threads import join
 
 
 def _nodes(tmp_path, posts, replies):
     return join(
-        readers.submissions([write_lines(tmp_path / "RS", posts)], None, Counter()),
-        readers.comments([write_lines(tmp_path / "RC", replies)], None, Counter()),
+        readers.submissions([write_lines(tmp_path / "RS", posts)], Reading(), Counter()),
+        readers.comments([write_lines(tmp_path / "RC", replies)], Reading(), Counter()),
     ).nodes
 
 
@@ -29,9 +30,10 @@ def _outcomes(nodes, known=None):
     return outcomes(nodes, awards(nodes), _none_known() if known is None else known)
 
 
-def _with_concessions(nodes):
-    by_op = awards(nodes).filter("by_op")["award"].to_list()
-    return nodes.with_columns(concedes=pl.Series([i in by_op for i in range(nodes.height)]))
+def _stances(nodes):
+    award = awards(nodes)["award"].to_list()
+    nodes = nodes.with_columns(awards=pl.Series([i in award for i in range(nodes.height)]))
+    return by_structure(nodes)
 
 
 CONFIRM = "Confirmed: 1 delta awarded to /u/user_w ([3∆](/r/x))."
@@ -114,7 +116,8 @@ def test_stance_by_reply_structure(tmp_path):
             reply("j", "g", author="z"),  # answers the author after the concession: opposes
         ],
     )
-    sides = dict(zip(nodes["node_id"], by_structure(_with_concessions(nodes)), strict=True))
+    found = _stances(nodes)
+    sides = dict(zip(nodes["node_id"], found["stance"], strict=True))
     expected = {"t3_p": 1, "a": 0, "b": 1, "c": 1, "d": 0, "e": 0, "f": 0, "g": 0, "i": 1, "j": 0}
     assert {k.removeprefix("t1_"): v for k, v in sides.items() if k != "t1_h"} == expected
 
@@ -126,7 +129,49 @@ def test_deleted_authors_are_not_one_person(tmp_path):
     nodes = _nodes(
         tmp_path, [post(author="[deleted]")], [reply("a", "p", author="[deleted]"), reply("b", "a")]
     )
-    assert by_structure(_with_concessions(nodes)).to_list() == [1, 0, 1]
+    assert _stances(nodes)["stance"].to_list() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("body", "conceded"),
+    [
+        ("You have changed my view, thanks to the numbers.", True),
+        ("You've completely changed my mind.", True),
+        ("My view has been changed on the first point.", True),
+        ("I stand corrected about the dates.", True),
+        ("I concede that the law is older.", True),
+        ("You haven't changed my view.", False),
+        ("Nobody could say you would have changed my view.", False),
+        ("What would it take? If you changed my view I would say so.", False),
+        ("Change my view, please.", False),
+        ("I concede nothing.", False),
+    ],
+)
+def test_concession_in_words(tmp_path, body, conceded):
+    nodes = _nodes(tmp_path, [post()], [reply("a", "p"), reply("b", "a", author="op", body=body)])
+    found = _stances(nodes)
+    assert found["stance"].to_list() == [1, 0, 0 if conceded else 1]
+    assert found["rule"][2] == ("concession" if conceded else "op")
+
+
+def test_a_reader_who_awards_a_delta_joins_the_side_of_the_winner(tmp_path):
+    nodes = _nodes(tmp_path, [post()], _award("reader"))
+    sides = dict(zip(nodes["node_id"], _stances(nodes)["stance"], strict=True))
+    assert (sides["t1_w"], sides["t1_a"]) == (0, 0)
+
+
+def test_confidences_are_those_measured_on_the_gold():
+    counts = Counter()
+    posts = readers.submissions(sample.DUMPS.submissions, Reading("changemyview"), counts)
+    replies = readers.comments(sample.DUMPS.comments, Reading("changemyview"), counts)
+    nodes = join(posts, replies).nodes
+    gold = {record["id"]: record["stance"] for record in sample.gold()}
+    found = _stances(nodes).with_columns(gold=nodes["node_id"].replace_strict(gold, default=None))
+    found = found.drop_nulls("gold")
+    right = found.group_by("rule").agg(right=(pl.col("stance") == pl.col("gold")).sum(), n=pl.len())
+    assert right["n"].sum() == 431
+    for rule, k, n in right.iter_rows():
+        assert CONFIDENCE[rule] == pytest.approx((k + 1) / (n + 2), abs=0.006), rule
 
 
 def test_structure_agrees_with_the_gold_of_the_sample(built_sample):

@@ -9,8 +9,8 @@ from helpers import post, reply, rows, tree_bytes, write_lines
 from sad import sample
 from sad.build import authors, folder
 from sad.build.pipeline import build
-from sad.build.sources import Dumps, ThreadFolder
 from sad.build.settings import BuildSettings, preset
+from sad.build.sources import Dumps, ThreadFolder
 from sad.errors import DataError, SettingsError
 from sad.files import read_json
 

@@ -1,5 +1,6 @@
 import bz2
 import gzip
+import io
 import json
 import lzma
 from collections import Counter
@@ -9,6 +10,8 @@ import zstandard
 from helpers import reply
 
 from sad.build import readers
+from sad.build.readers import Reading
+from sad.build.zst import is_whole
 from sad.errors import DataError
 
 LINES = b"".join(json.dumps(reply(f"c{i}", "p")).encode() + b"\n" for i in range(50))
@@ -44,7 +47,7 @@ def test_every_compression_gives_the_same_rows(tmp_path, name, pack, monkeypatch
     path = tmp_path / name
     path.write_bytes(pack(LINES))
     counts = Counter()
-    frame = readers.comments([path], "changemyview", counts)
+    frame = readers.comments([path], Reading("changemyview"), counts)
     assert frame["id"].to_list() == [f"c{i}" for i in range(50)]
     assert counts["seen"] == counts["kept"] == 50
 
@@ -54,11 +57,11 @@ def test_the_window_needs_more_than_the_default(tmp_path):
         zstandard.ZstdDecompressor().stream_reader(_window_31(LINES)).read()
 
 
-def _read(tmp_path, raw, subreddit="changemyview"):
+def _read(tmp_path, raw, **how):
     path = tmp_path / "RC.ndjson"
     path.write_bytes(raw)
     counts = Counter()
-    return readers.comments([path], subreddit, counts), counts
+    return readers.comments([path], Reading("changemyview", **how), counts), counts
 
 
 @pytest.mark.parametrize(
@@ -144,6 +147,50 @@ def test_raw_nul_inside_a_line(tmp_path):
     assert frame["body"].to_list() == ["x\x00y"]
 
 
+def test_second_retrieval_of_arctic_shift_counts(tmp_path):
+    line = b'{"id":"a","link_id":"t3_p","retrieved_on":7,"_meta":{"x":[1],"retrieved_2nd_on":9}}\n'
+    assert _read(tmp_path, line + GOOD)[0]["retrieved_on"].to_list() == [9, None]
+
+
+def test_lines_with_nul_are_counted(tmp_path):
+    _, counts = _read(tmp_path, b'{"id":"a","link_id":"t3_p","body":"x\x00y\x00"}\n' + GOOD)
+    assert counts["nul"] == 1
+
+
+@pytest.mark.parametrize("batch", [50, 1000, 1 << 20])
+@pytest.mark.parametrize("place", [0, 3, 9])
+def test_a_line_over_the_limit_is_counted_and_costs_no_good_line(
+    tmp_path, monkeypatch, batch, place
+):
+    monkeypatch.setattr(readers, "BATCH_BYTES", batch)
+    monkeypatch.setattr(readers, "_PIECE_BYTES", 64)
+    lines = [b'{"id":"c%d","link_id":"t3_p"}' % i for i in range(9)]
+    border = b'{"id":"border","link_id":"t3_p","body":"' + b"x" * 59 + b'"}'
+    assert len(border) == 100 + 1
+    lines.insert(place, border)
+    lines.insert(place, b"{" * 5000)
+    frame, counts = _read(tmp_path, b"\n".join(lines) + b"\n", max_line_bytes=101)
+    assert sorted(frame["id"]) == sorted(["border", *(f"c{i}" for i in range(9))])
+    assert (counts["seen"], counts["kept"], counts["too_long"]) == (11, 10, 1)
+    frame, counts = _read(tmp_path, b"\n".join(lines), max_line_bytes=100)
+    assert (counts["seen"], counts["kept"], counts["too_long"]) == (11, 9, 2)
+
+
+def test_an_endless_line_does_not_fill_the_memory(tmp_path):
+    import tracemalloc
+
+    packed = zstandard.ZstdCompressor().compress(b'{"id":"a' + b"x" * 300_000_000)
+    path = tmp_path / "RC.zst"
+    path.write_bytes(packed + zstandard.ZstdCompressor().compress(b"\n" + GOOD + b"\n"))
+    counts = Counter()
+    tracemalloc.start()
+    frame = readers.comments([path], Reading(max_line_bytes=1 << 20), counts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert frame.height == counts["too_long"] == 1
+    assert peak < 150_000_000
+
+
 @pytest.mark.parametrize("subreddit", ["ChangeMyView", "CHANGEMYVIEW", "changemyview"])
 def test_subreddit_in_any_case(tmp_path, subreddit):
     frame, _ = _read(
@@ -166,7 +213,33 @@ def test_damaged_file_is_refused_with_a_byte(tmp_path, name, data):
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"byte \d"):
-        readers.comments([path], None, Counter())
+        readers.comments([path], Reading(), Counter())
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("RC.gz", gzip.compress),
+        ("RC.bz2", bz2.compress),
+        ("RC.xz", lzma.compress),
+        ("RC.zst", zstandard.ZstdCompressor().compress),
+    ],
+)
+def test_allow_truncated_keeps_the_lines_before_the_damage(tmp_path, name, pack):
+    raw = b"".join(
+        json.dumps(reply(f"c{i}", "p", body=f"{i * i * 7919 % 10007} " * 20)).encode() + b"\n"
+        for i in range(20_000)
+    )
+    whole = pack(raw)
+    path = tmp_path / name
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    counts = Counter()
+    frame = readers.comments([path], Reading(allow_truncated=True), counts)
+    assert frame["id"].to_list() == [f"c{i}" for i in range(frame.height)]
+    assert frame.height > 5_000  # a block of bz2 holds 900 kB, one of zst 128 kB
+    assert counts["damaged_files"] == 1
+    assert counts["seen"] == counts["kept"] + counts["bad_json"]
+    assert counts["bad_json"] <= 1  # the line that was cut
 
 
 ODD = rb'{"id":"a","body":"x\ud83d y","link_id":1e5,"id":"b","score":1.5}'
@@ -192,3 +265,14 @@ def test_file_without_a_json_line_is_refused(tmp_path):
 
 def test_empty_file_has_no_rows(tmp_path):
     assert _read(tmp_path, b"")[0].height == 0
+
+
+def test_every_cut_of_a_zst_file_is_noticed():
+    skippable = b"\x50\x2a\x4d\x18\x05\x00\x00\x00hello"
+    frames = [zstandard.ZstdCompressor().compress(LINES), skippable,
+              zstandard.ZstdCompressor(write_checksum=True).compress(b"x" * 300_000 + LINES),
+              _window_31(LINES)]  # fmt: skip
+    whole = b"".join(frames)
+    ends = {sum(map(len, frames[:n])) for n in range(5)}
+    for size in range(len(whole) + 1):
+        assert is_whole(io.BytesIO(whole[:size])) == (size in ends), size

@@ -12,9 +12,10 @@ NINE, TEN = (
 
 def _fired(settings=None, **fields):
     node = {"body": fields.get("text", TEN), "text": TEN, "author": "somebody", "distinguished": None,
-            "title": None, "posted_utc": 1_500_000_000} | fields  # fmt: skip
+            "title": None, "posted_utc": 1_500_000_000, "depth": 1, "taken_down": False} | fields  # fmt: skip
     schema = {"body": pl.String, "text": pl.String, "author": pl.String, "distinguished": pl.String,
-              "title": pl.String, "posted_utc": pl.Int64}  # fmt: skip
+              "title": pl.String, "posted_utc": pl.Int64, "depth": pl.Int64,
+              "taken_down": pl.Boolean}  # fmt: skip
     frame = pl.DataFrame([node], schema=schema)
     frame = frame.with_columns(n_words=pl.col("text").str.count_matches(r"\S+").cast(pl.Int64))
     return frame.select(reason(settings or BuildSettings())).item()
@@ -43,6 +44,10 @@ def _fired(settings=None, **fields):
          {"text": "it is what it is and that is water there"}),
         ("repetitive", {"text": "spam eggs " * 6}, {"text": "spam eggs " * 5}),
         ("symbols", {"text": "aaa bbb cc dd ! ! ! ! ! ! !"}, {"text": "aaa bbb cc dd ! ! ! ! ! !"}),
+        ("language", {"text": "Die Steuern sind zu hoch, und das Geld fehlt am Ende des Monats überall"},
+         {"text": "My German neighbour says Die Steuern sind zu hoch, and I think that he is right"}),
+        ("language", {"text": "Je ne suis pas du tout d'accord avec vous sur ce point, la loi est claire"},
+         {"text": "Guns kill people every single day across rural America, period, full stop, amen"}),
     ],
 )  # fmt: skip
 def test_rule_on_both_sides_of_its_border(rule, drops, keeps):
@@ -77,3 +82,29 @@ def test_the_first_rule_is_the_reason():
 def test_no_rules_drop_nothing():
     settings = BuildSettings(drop=[], window=None)
     assert _fired(settings, text="", body="[deleted]", author="DeltaBot") is None
+
+
+def test_language_may_be_any():
+    text = "Die Steuern sind zu hoch, und das Geld fehlt am Ende des Monats überall"
+    assert _fired(BuildSettings(language=None), text=text) is None
+    assert _fired(BuildSettings(language="de"), text=text) is None
+    assert _fired(BuildSettings(language="de")) == "language"
+
+
+@pytest.mark.parametrize(("depth", "rule"), [(2, None), (3, "deep")])
+def test_turns_beyond_the_most_fall(depth, rule):
+    assert _fired(BuildSettings(max_turns=3), depth=depth) == rule
+    # without the post, the first turn is at depth 1
+    assert _fired(BuildSettings(max_turns=3, include_post=False), depth=depth + 1) == rule
+
+
+def test_a_takedown_is_the_first_reason_even_without_rules():
+    assert _fired(BuildSettings(drop=[], window=None), taken_down=True) == "taken_down"
+
+
+@pytest.mark.parametrize("body", ["[deleted]", "[removed]", NINE])
+def test_the_text_of_a_post_that_is_no_turn_is_not_judged(body):
+    without = BuildSettings(include_post=False)
+    assert _fired(without, body=body, text=body, depth=0) is None
+    assert _fired(without, body=body, text=body, depth=1) is not None
+    assert _fired(without, title="[Meta] rules", depth=0) == "meta"

@@ -4,14 +4,15 @@ from collections import Counter
 from helpers import post, reply, rows, write_lines
 
 from sad.build import readers
+from sad.build.readers import Reading
 from sad.build.threads import join
 
 
 def _join(tmp_path, posts, replies):
     counts = Counter()
     return join(
-        readers.submissions([write_lines(tmp_path / "RS", posts)], None, counts),
-        readers.comments([write_lines(tmp_path / "RC", replies)], None, counts),
+        readers.submissions([write_lines(tmp_path / "RS", posts)], Reading(), counts),
+        readers.comments([write_lines(tmp_path / "RC", replies)], Reading(), counts),
     )
 
 
@@ -66,8 +67,11 @@ def test_orphans_and_what_hangs_below_them_are_counted(tmp_path):
         ],
     )
     assert rows(found.nodes, "node_id") == [("t3_p",), ("t1_g",)]
-    assert found.counts["orphans"] == 6
-    assert sorted(found.dropped["rule"].unique()) == ["orphans"]
+    assert (found.counts["orphans"], found.counts["missing_submission"]) == (4, 2)
+    assert dict(rows(found.dropped, "node_id", "rule")) == {
+        **dict.fromkeys(["t1_a", "t1_b", "t1_c", "t1_d"], "orphans"),
+        **dict.fromkeys(["t1_e", "t1_f"], "missing_submission"),
+    }
 
 
 def test_cycles_are_counted(tmp_path):
