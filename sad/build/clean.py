@@ -46,11 +46,12 @@ _ENTITY = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);")
 
 # "EDIT:", "Edit 2 -", "**UPDATE #2**:", "[Edit]", "EDIT to add", at the start of a line.
 _EDIT = (
-    r"[ \t*_~#>-]*(?:"
+    r"[ \t*_~#>(<\[\\-]*(?:"
     r"[\[(](?i:edit|update)[^\])\n]{0,12}[\])]"
     r"|(?i:edit|update)[ \t]*(?:[#(]?\d+\)?|(?i:one|two|three))?[*_~]*[ \t]*"
     r"(?:[:;]|[-–—]+(?:\s|$)|\.+\s|\n|$)"
-    r"|(?:EDIT|UPDATE)\b[^\w-]|(?i:edit)[ \t]+to add\b"
+    r"|(?:EDIT|UPDATE)\b[^\w-]"
+    r"|(?i:edit(?:s|ed)?)[ \t]+(?:to add|for (?:clarity|clarification|grammar|spelling|typos?))\b"
     r")"
 )
 
@@ -88,7 +89,8 @@ def footnotes(text: pl.Expr) -> pl.Expr:
 
 def quotes(text: pl.Expr) -> pl.Expr:
     """Lines quoted with ``>`` go: they repeat the parent. ``>!spoilers!<`` stay."""
-    return text.str.replace_all(r"(?m)^[ \t]{0,3}>(?:[^!\n][^\n]*)?$", "")
+    unclosed = r"!(?:[^!\n]|![^<\n])*!?"
+    return text.str.replace_all(rf"(?m)^[^\S\n]*>(?:[^!\n][^\n]*|{unclosed})?$", "")
 
 
 def links(text: pl.Expr) -> pl.Expr:
@@ -97,21 +99,27 @@ def links(text: pl.Expr) -> pl.Expr:
     start = r"(?:https?://|www\.|/|#|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,})"
     rest = r'[^\s()]*(?:\([^\s()]*\)[^\s()]*)*(?:[ \t]+"[^"\n]*")?'
     text = text.str.replace_all(rf"(?i)!?{anchor}\([ \t]*<?{start}{rest}[ \t]*\)", "$1")
-    return text.str.replace_all(r"(?i)<?\b(?:https?://|www\.)[^\s<>)\]\x22“”‘’–—]+>?", "")
+    text = text.str.replace_all(r"(?i)<?\b(?:https?://|www\.)[^\s<>)\]\x22“”‘’–—]+>?", "")
+    # What is left of links that are written wrongly, or that led nowhere from the start.
+    text = text.str.replace_all(r"!?\[([^\[\]]*)\]\([\s()\[\]]*\)", "$1")
+    return text.str.replace_all(r"\]\(\s*\)", "]")
 
 
 def deltas(text: pl.Expr) -> pl.Expr:
-    """Delta tokens and line-initial "delta awarded" sentences go: they tell the outcome."""
-    text = text.str.replace_all(r"(?im)^[ \t*_]*delta (?:awarded|given)\b[^\n.!?]*[.!?]*", "")
+    """Delta tokens and "delta awarded" sentences go: they tell the outcome."""
+    passive = r"(?:(?:has|have) been |was |were )?"
+    text = text.str.replace_all(
+        rf"(?i)[^\n.!?]*\bdeltas? {passive}(?:awarded|given)\b[^\n.!?]*[.!?]*", ""
+    )
     return text.str.replace_all(DELTA_MARK, "")
 
 
 def edits(text: pl.Expr) -> pl.Expr:
     """The first line-initial EDIT or UPDATE and all after it go: written after the replies.
 
-    A text that opens with one loses its first paragraph only.
+    A text that opens with some loses those paragraphs only.
     """
-    text = text.str.replace(rf"(?s)^{_EDIT}.*?(?:\n[ \t]*\n|$)", "")
+    text = text.str.replace(rf"(?s)^(?:\s*{_EDIT}.*?(?:\n[ \t]*\n|$))+", "")
     return text.str.replace(rf"(?s)\n{_EDIT}.*$", "")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import polars as pl
@@ -70,7 +72,13 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
     Row groups hold 10,000 rows so that dataset viewers page through them cheaply.
     """
     with atomic(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd", row_group_size=10_000)
+        try:
+            frame.write_parquet(temporary, compression="zstd", row_group_size=10_000)
+        except pl.exceptions.PolarsError as error:
+            # A full disk comes wrapped in an error of the format.
+            if number := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+            raise
 
 
 def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:

@@ -15,6 +15,7 @@ import polars as pl
 
 from sad.build.clean import BOT_NAMES, STOP_WORDS
 from sad.build.language import foreign
+from sad.build.outcome import CONFIRMED
 
 if TYPE_CHECKING:
     from sad.build.settings import BuildSettings
@@ -40,8 +41,10 @@ def removed(_: BuildSettings) -> pl.Expr:
 
 
 def bot(_: BuildSettings) -> pl.Expr:
-    """Written by a bot of the subreddit."""
-    return pl.col("author").str.to_lowercase().is_in(BOT_NAMES)
+    """Written by a bot of the subreddit, or in the words of DeltaBot."""
+    named = pl.col("author").str.to_lowercase().is_in(BOT_NAMES).fill_null(False)
+    refusal = r"(?i)^\s*this delta (?:has been|is currently) (?:rejected|disallowed)"
+    return named | pl.col("body").str.contains(CONFIRMED) | pl.col("body").str.contains(refusal)
 
 
 def moderator(_: BuildSettings) -> pl.Expr:
