@@ -152,7 +152,7 @@ def _chosen_dialogues(folder: Path, most: int = 2) -> list[str]:
 
 
 def _dialogue(folder: Path, name: str) -> dict[str, Any]:
-    topic, turns, _ = find(folder, name)
+    topic, turns = find(folder, name)
     return {
         "id": name,
         "topic": topic,

@@ -10,7 +10,6 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -110,17 +109,18 @@ def print_listing(listing: pl.DataFrame) -> None:
     console().print(table)
 
 
-def print_utterances(topic: str, utterances: pl.DataFrame, as_tree: bool) -> None:
-    """Utterances with stance, strategies and coloured evidence; indented by depth in a tree."""
+def print_utterances(topic: str, utterances: pl.DataFrame) -> None:
+    """Utterances with stance, strategies and coloured evidence, beside the guides of their tree."""
     out = console()
     out.print(Text(_safe(topic), "bold"))
     out.print(Text.assemble(*((f" {label} ", f"reverse {c}") for label, c in COLOURS.items())))
     for row in utterances.iter_rows(named=True):
-        # Beyond that depth a terminal has no room left; the id and the order still tell.
-        indent = 2 * min(row["depth"], 16) if as_tree else 0
-        out.print(Padding(_heading(row), (0, 0, 0, indent), expand=False))
         text = _coloured(row["text"], row["spans"] or [])
-        out.print(Padding(text, (0, 0, 0, indent + 2), expand=False))
+        for guide, part in ((row["guide"], _heading(row)), (row["below"] or "  ", text)):
+            room = max(out.width - len(guide), 20)
+            for n, line in enumerate(part.wrap(out, room, tab_size=4)):
+                here = guide if n == 0 else row["below"] or "  "
+                out.print(Text(here, "dim") + line, soft_wrap=True)
 
 
 def _heading(row: dict[str, Any]) -> Text:

@@ -16,42 +16,58 @@ def listing(folder: Path, limit: int = 20) -> pl.DataFrame:
     return rows.select("dialogue_id", "thread_id", "split", "n_turns", "topic").head(limit)
 
 
-def find(folder: Path, name: str) -> tuple[str, pl.DataFrame, bool]:
-    """(topic, utterances, whether to indent them as a tree) of ``name``.
+def find(folder: Path, name: str) -> tuple[str, pl.DataFrame]:
+    """(topic, utterances with ``guide`` and ``below``) of ``name``.
 
     A dialogue comes oldest turn first, a thread in reading order (every reply under its parent),
-    an utterance alone.
+    an utterance alone. ``guide`` draws the branch that leads to an utterance, ``below`` what goes
+    on beside its text; both are empty outside a tree.
 
     Raises:
         DataError: the folder holds nothing of that name.
     """
     utterances = built.read(folder, "utterances")
     dialogues = built.read(folder, "dialogues")
+    bare = utterances.with_columns(guide=pl.lit(""), below=pl.lit(""))
     dialogue = dialogues.filter(pl.col("dialogue_id") == name)
     if dialogue.height:
         ids = dialogue.select(utterance_id=pl.col("utterance_ids").explode())
-        turns = ids.join(utterances, on="utterance_id", how="left", maintain_order="left")
-        return dialogue["topic"][0], turns, False
+        turns = ids.join(bare, on="utterance_id", how="left", maintain_order="left")
+        return dialogue["topic"][0], turns
     thread = utterances.filter(pl.col("thread_id") == name)
-    if thread.height:
-        topic = dialogues.filter(pl.col("thread_id") == name)["topic"][0]
-        return topic, _reading_order(thread), True
-    one = utterances.filter(pl.col("utterance_id") == name)
-    if one.is_empty():
+    found = _as_tree(thread) if thread.height else bare.filter(pl.col("utterance_id") == name)
+    if found.is_empty():
         raise DataError(folder, f"holds no dialogue, thread or utterance {name!r}; see: sad show")
-    topic = dialogues.filter(pl.col("thread_id") == one["thread_id"][0])["topic"][0]
-    return topic, one, False
+    topic = dialogues.filter(pl.col("thread_id") == found["thread_id"][0])["topic"][0]
+    return topic, found
 
 
-def _reading_order(thread: pl.DataFrame) -> pl.DataFrame:
-    children: dict[str | None, list[int]] = {}
+_MOST_GUIDES = 12  # beyond that depth a terminal has no room left
+
+
+def _as_tree(thread: pl.DataFrame) -> pl.DataFrame:
+    """``thread`` in reading order, with the guides of its branches."""
     rows = thread.sort("created_utc", "utterance_id", nulls_last=True)
+    names = set(rows["utterance_id"])
+    children: dict[str | None, list[int]] = {}
     for row, parent in enumerate(rows["parent_id"]):
-        children.setdefault(parent, []).append(row)
+        children.setdefault(parent if parent in names else None, []).append(row)
     order: list[int] = []
-    stack = children.get(None, [])[::-1]
+    guides: list[tuple[str, str]] = []
+    tops = children.get(None, [])
+    stack = [(row, ("", "")) for row in reversed(tops)]
     while stack:
-        row = stack.pop()
+        row, (guide, below) = stack.pop()
         order.append(row)
-        stack += children.get(rows["utterance_id"][row], [])[::-1]
-    return rows[order]
+        replies = children.get(rows["utterance_id"][row], [])
+        guides.append((_shortened(guide), _shortened(below + ("│ " if replies else "  "))))
+        for last, reply in enumerate(reversed(replies)):
+            branch, on = ("├─", "│ ") if last else ("└─", "  ")
+            stack.append((reply, (below + branch, below + on)))
+    drawn = pl.DataFrame(guides, schema=["guide", "below"], orient="row")
+    return pl.concat([rows[order], drawn], how="horizontal")
+
+
+def _shortened(guide: str) -> str:
+    most = 2 * _MOST_GUIDES
+    return guide if len(guide) <= most else "… " + guide[-most:]
