@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ EXTENSION: Schema = {"delta": pl.String, "delta_by": pl.String}
 
 _RETRIEVED = ("retrieved_utc", "_meta")  # later names of the time of retrieval
 
-_BROKEN = (OSError, EOFError, lzma.LZMAError, zstandard.ZstdError)
+_BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 import polars as pl
 import zstandard
 
-from sad.build import folder as built
-from sad.build.frames import COMMENTS, SUBMISSIONS, read_threads
+from sad.export._source import tables
 from sad.files import atomic, atomic_folder
 
 # As the public dumps: level 3 here, long-distance matching, a window of 2 GiB.
@@ -18,22 +17,26 @@ _PARAMETERS = zstandard.ZstdCompressionParameters.from_level(3, window_log=31, e
 def run(source: Path, out: Path) -> dict[str, int]:
     """Write ``out/RS.zst`` and ``out/RC.zst`` from the folder ``source``; rows written.
 
-    Of a build, posts carry the topic as title, bodies are the cleaned texts, authors the speaker
-    hashes.
+    Comments carry two fields of ours, ``delta`` (``true``, ``false`` or ``unknown``) and
+    ``delta_by``, so that outcomes survive without the comments of DeltaBot.
 
     Raises:
         DataError: ``source`` is neither a thread folder nor a finished build.
         SettingsError: ``out`` is not an empty folder.
     """
-    if (source / ".run").is_dir():
-        posts, replies = _of_build(source)
-    else:
-        tables = read_threads(source)
-        posts, replies = tables["submissions"], tables["comments"]
+    found = tables(source)
+    said = found["outcome"].unique("comment_id", keep="first", maintain_order=True)
+    said = said.select(
+        id=pl.col("comment_id").str.strip_prefix("t1_"),
+        delta=pl.col("delta").cast(pl.String),
+        delta_by="by",
+    )
+    replies = found["comments"].join(said, on="id", how="left", maintain_order="left")
+    replies = replies.with_columns(pl.col("delta").fill_null("unknown"))
     with atomic_folder(out) as temporary:
-        write_dump(posts.select(list(SUBMISSIONS)).drop("provenance"), temporary / "RS.zst")
-        write_dump(replies.select(list(COMMENTS)).drop("provenance"), temporary / "RC.zst")
-    return {"submissions": posts.height, "comments": replies.height}
+        write_dump(found["submissions"].drop("provenance"), temporary / "RS.zst")
+        write_dump(replies.drop("provenance"), temporary / "RC.zst")
+    return {"submissions": found["submissions"].height, "comments": replies.height}
 
 
 def write_dump(rows: pl.DataFrame, path: Path) -> None:
@@ -43,24 +46,3 @@ def write_dump(rows: pl.DataFrame, path: Path) -> None:
         with writer:
             for start in range(0, rows.height, 50_000):
                 writer.write(rows[start : start + 50_000].write_ndjson().encode())
-
-
-def _of_build(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    topics = built.read(folder, "dialogues").select("thread_id", "topic").unique()
-    rows = built.read(folder, "utterances").join(topics, on="thread_id", how="left")
-    rows = rows.sort("created_utc", "thread_id", "depth", "utterance_id", nulls_last=True)
-    rows = rows.with_columns(
-        author="speaker",
-        id=pl.col("utterance_id").str.replace("^t[13]_", ""),
-        subreddit=pl.lit("changemyview"),
-    )
-    common = ("id", "author", "created_utc", "subreddit")
-    is_post = pl.col("parent_id").is_null()
-    posts = rows.filter(is_post).select(*common, title="topic", selftext="text")
-    replies = rows.filter(~is_post).select(*common, "parent_id", link_id="thread_id", body="text")
-    return _filled(posts, SUBMISSIONS), _filled(replies, COMMENTS)
-
-
-def _filled(rows: pl.DataFrame, schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
-    absent = {n: pl.lit(None, dtype) for n, dtype in schema.items() if n not in rows.columns}
-    return rows.with_columns(**absent)

@@ -199,6 +199,13 @@ def test_subreddit_in_any_case(tmp_path, subreddit):
     assert frame.height == 1
 
 
+def _flipped(data):
+    middle = len(data) // 2
+    return (
+        data[:middle] + bytes(255 - byte for byte in data[middle : middle + 4]) + data[middle + 4 :]
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [
@@ -207,6 +214,10 @@ def test_subreddit_in_any_case(tmp_path, subreddit):
         ("RC.bz2", bz2.compress(LINES)[:-20]),
         ("RC.xz", lzma.compress(LINES)[:-20]),
         ("RC_plain.zst", LINES),
+        ("RC_flipped.gz", _flipped(gzip.compress(LINES))),
+        ("RC_flipped.bz2", _flipped(bz2.compress(LINES))),
+        ("RC_flipped.xz", _flipped(lzma.compress(LINES))),
+        ("RC_flipped.zst", _flipped(zstandard.ZstdCompressor(write_checksum=True).compress(LINES))),
     ],
 )
 def test_damaged_file_is_refused_with_a_byte(tmp_path, name, data):
