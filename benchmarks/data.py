@@ -94,15 +94,15 @@ def chosen_split(folder: Path, split: str) -> str:
 
 
 def dialogue_docs(folder: Path, split: str) -> Docs:
-    """The documents of ``dialogues``, in an order that mixes threads."""
+    """The documents of ``dialogues`` by rank: the first n are the fixed subset of n."""
     last = pl.col("utterance_ids").list.last()
     dialogues = built.read(folder, "dialogues", split)
     sources = built.read(folder, "utterances").select("utterance_id", "label_source")
-    known = dialogues.select("dialogue_id", "thread_id", utterance_id=last)
+    known = dialogues.select("dialogue_id", "thread_id", "rank", utterance_id=last)
     known = known.join(sources, on="utterance_id").drop("utterance_id")
     rows = built.read(folder, "examples", split).join(known, on="dialogue_id")
     rows = rows.with_columns(split=pl.lit(split)).rename({"dialogue_id": "id"})
-    return _mixed(rows)
+    return rows.sort("rank").drop("rank").to_dicts()
 
 
 def utterance_docs(folder: Path, split: str) -> Docs:

@@ -170,6 +170,6 @@ STEPS: dict[str, Step] = {
 def topic(title: pl.Expr) -> pl.Expr:
     """The view itself: a title without its ``CMV:`` at either end. Source: specification 4.5."""
     title = entities(title).str.replace_all(r"\s+", " ").str.strip_chars()
-    title = title.str.replace(r"(?i)^[\[({]?\s*cmv\s*[\])}]?\s*(?:[:;.,\-–—|]+\s*|\s+)", "")
+    title = title.str.replace(r"(?i)^(?:[\[({]?\s*cmv\s*[\])}]?\s*(?:[:;.,\-–—|]+\s*|\s+))+", "")
     title = title.str.replace(r"(?i)[\s\-–—:;,.(\[]*\b(?:please )?cmv\b[\])\s.!?]*$", "")
     return title.str.strip_chars(" -–—:;,")

@@ -57,19 +57,22 @@ class Reading:
 def submissions(paths: Iterable[Path], how: Reading, counts: Counter[str]) -> pl.DataFrame:
     """The submissions in the dumps ``paths``, in file order; see ``read``."""
     frame = _typed(read(paths, SUBMISSIONS, how, counts), SUBMISSIONS)
-    return _require(frame, "title", paths, "submissions")
+    return _require(frame, ("title", "selftext"), paths, "submissions")
 
 
 def comments(paths: Iterable[Path], how: Reading, counts: Counter[str]) -> pl.DataFrame:
     """The comments in the dumps ``paths``, in file order, with ``EXTENSION``; see ``read``."""
     schema = COMMENTS | EXTENSION
     frame = _typed(read(paths, schema, how, counts), schema)
-    return _require(frame, "link_id", paths, "comments")
+    return _require(frame, ("link_id",), paths, "comments")
 
 
-def _require(frame: pl.DataFrame, column: str, paths: Iterable[Path], what: str) -> pl.DataFrame:
-    if frame.height and frame[column].null_count() == frame.height:
-        message = f"no line has a {column}: is this really a dump of {what}?"
+def _require(
+    frame: pl.DataFrame, columns: tuple[str, ...], paths: Iterable[Path], what: str
+) -> pl.DataFrame:
+    if frame.height and all(frame[column].null_count() == frame.height for column in columns):
+        names = " or ".join(columns)
+        message = f"no line has a {names}: is this really a dump of {what}?"
         raise DataError(", ".join(map(str, paths)), message)
     return frame
 

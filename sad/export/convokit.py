@@ -51,7 +51,8 @@ def run(source: Path, out: Path) -> dict[str, int]:
 def _posts(posts: pl.DataFrame, found: dict[str, pl.DataFrame]) -> list[dict[str, Any]]:
     rows = posts.sort("id").with_columns(
         utterance_id=pl.lit("t3_") + pl.col("id"), text="selftext", conversation="id",
-        parent=pl.lit(None, pl.String), success=pl.lit(None, pl.Int64), delta_by=pl.lit(None, pl.String),
+        parent=pl.lit(None, pl.String), success=pl.lit(None, pl.Int64),
+        delta_by=pl.lit(None, pl.String),
     )  # fmt: skip
     return _utterances(rows, found["labels"])
 

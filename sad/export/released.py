@@ -45,9 +45,13 @@ def _turns(dialogues: pl.DataFrame, utterances: pl.DataFrame) -> pl.DataFrame:
     rows = rows.with_row_index("dialogue").explode("utterance_id")
     rows = rows.join(labels, on="utterance_id", how="left", maintain_order="left")
     lists = rows.group_by("dialogue", maintain_order=True).agg(
-        pl.col("topic").first(), pl.col("thread_id").first(), pl.col("utterance_id").alias("context"),
-        "attitude", "delta", "delta_by", "strategies",
-    )  # fmt: skip
+        pl.col("topic", "thread_id").first(),
+        pl.col("utterance_id").alias("context"),
+        "attitude",
+        "delta",
+        "delta_by",
+        "strategies",
+    )
     return lists.drop("dialogue")
 
 

@@ -127,6 +127,7 @@ def test_cleaning_again_changes_nothing():
     [
         ("CMV: Cats are best", "Cats are best"),
         ("cmv - cats are best.", "cats are best."),
+        ("CMV: [CMV] Cats are best", "Cats are best"),
         ("[CMV] Cats are best", "Cats are best"),
         ("(cmv) Cats", "Cats"),
         ("CMV.Cats are best", "Cats are best"),
