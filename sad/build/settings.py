@@ -17,6 +17,7 @@ from sad.settings import Settings, assign, merge
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 
 
 class Window(Settings):
@@ -103,7 +104,7 @@ class BuildSettings(Settings):
     min_alpha_share: Share = Field(
         0.6, description="Fewest letters / non-space characters. Source: ours"
     )
-    language: str | None = Field(
+    language: Language | None = Field(
         "en", description="ISO 639-1 code of the language kept; null: any. Source: ours"
     )
     foreign_probability: Share = Field(

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 import polars as pl
 import pytest
-from helpers import post, reply, tree_bytes, write_lines
+from helpers import LONG, post, reply, tree_bytes, write_lines
 
 from sad.files import read_json
 
@@ -75,12 +75,26 @@ def test_every_command_shows_an_example(path, command):
         (["import", "tree", "{badtree}", "--out", "{tmp}/o"], 4, "children to be a list"),
         (["annotate", "text", "--labeller", "cues", "--in", "{context}", "--out", "{tmp}/o"], 4, "context"),
         (["annotate", "text", "--labeller", "cues", "--in", "{deep}", "--out", "{tmp}/o"], 4, "not JSON"),
+        (["build", "--out", "{tmp}/o", "--submissions", "{rs}", "--comments", "{cut}"], 4, "--allow-truncated"),
+        (["build", "--out", "{tmp}/o", "--sample", "--takedown", "{badtree}"], 4, "line 1"),
+        (["build", "--out", "{tmp}/o", "--sample", "--takedown", "{tmp}/no"], 2, "does not exist"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "on_fail=burn"], 3, "on_fail"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "near_duplicates=0"], 3, "near_duplicates"),
+        (["build", "--out", "{tmp}/o", "--sample", "--set", "language=klingon"], 3, "language"),
+        (["import", "released", "{tmp}", "--out", "{tmp}/o"], 4, "sent.json"),
+        (["import", "convokit", "{tmp}", "--out", "{tmp}/o"], 4, "conversations.json"),
+        (["import", "webis", "{tmp}", "--out", "{tmp}/o"], 4, "holds no threads.jsonl"),
+        (["import", "priniski", "{tmp}", "--out", "{tmp}/o"], 4, "posts.jsonl.gz"),
+        (["import", "op-posts", "{tmp}", "--out", "{tmp}/o"], 4, "holds no *.csv"),
+        (["import", "jsonl", "{deep}", "--out", "{tmp}/o"], 4, "no line is a JSON object"),
+        (["export", "released", "{tmp}", "--out", "{tmp}/o"], 4, "not a build"),
+        (["export", "chat", "{built}", "--out", "{tmp}/o"], 4, "no labels"),
         (["build", "--out", "{tmp}", "--sample"], 3, "not a build"),
         (["build", "--out", "{rs}", "--sample"], 3, "is a file"),
         (["build", "--out", "{tmp}/o", "--threads", "{tmp}/none"], 4, "is missing"),
         (["build", "--out", "{tmp}/o", "--submissions", "{bad}", "--comments", "{rc}"], 4, "byte"),
         (["import", "tree", "{rs}", "--out", "{tmp}/o"], 4, "RS.ndjson"),
-        (["import", "csv", "{rs}", "--out", "{tmp}/o"], 3, "modes, tree"),
+        (["import", "csv", "{rs}", "--out", "{tmp}/o"], 3, "modes, op_posts, priniski, released, tree"),
         (["import", "tree", "{tmp}/no", "--out", "{tmp}/o"], 2, "does not exist"),
         (["export", "xml", "{tmp}", "--out", "{tmp}/o"], 3, "pushshift"),
         (["export", "pushshift", "{tmp}", "--out", "{tmp}/o"], 4, "is missing"),
@@ -108,6 +122,8 @@ def test_wrong_input_gives_one_line_and_its_code(
 
     bad = tmp_path / "bad.zst"
     bad.write_bytes(zstandard.ZstdCompressor().compress(dump[1].read_bytes() * 90)[:-9])
+    cut = tmp_path / "cut.zst"
+    cut.write_bytes(zstandard.ZstdCompressor().compress(dump[1].read_bytes() * 90)[:-30])
     (tmp_path / "loop").write_text("a: &a [*a]\n")
     (tmp_path / "badtree").write_text('{"node": {"id": "a", "text": "x"}, "children": 5}')
     (tmp_path / "context").write_text('{"id": "1", "text": "x", "context": 5}\n')
@@ -118,6 +134,7 @@ def test_wrong_input_gives_one_line_and_its_code(
         "rs": dump[0],
         "rc": dump[1],
         "bad": bad,
+        "cut": cut,
         "built": built_sample,
     }
     done = run(*(argument.format(**names) for argument in arguments))
@@ -212,6 +229,41 @@ def test_odd_text_is_labelled(run, tmp_path, text):
                "--out", tmp_path / "out.jsonl")  # fmt: skip
     assert done.code == 0
     assert json.loads((tmp_path / "out.jsonl").read_text())["strategies"]
+
+
+def test_a_cut_dump_is_read_up_to_the_damage(run, tmp_path):
+    import zstandard
+
+    rs = write_lines(tmp_path / "RS", [post()])
+    many = [reply(f"c{i}", "p", body=f"{i * 7919 % 10007} {LONG} {i * 31}") for i in range(9000)]
+    whole = zstandard.ZstdCompressor().compress(write_lines(tmp_path / "RC", many).read_bytes())
+    cut = tmp_path / "RC.zst"
+    cut.write_bytes(whole[: len(whole) // 2])
+    arguments = ["build", "--submissions", rs, "--comments", cut, "--out", tmp_path / "o"]
+    assert run(*arguments).code == 4
+    assert run(*arguments, "--allow-truncated").code == 0
+    counts = read_json(tmp_path / "o/.run/counts.json")["read"]
+    assert counts["damaged_files"] == 1
+    assert 1000 < counts["comments"] < 9000
+    assert counts["seen"] == counts["kept"] + sum(counts["dropped"].values())
+
+
+def test_takedown_list(run, dump, tmp_path):
+    (tmp_path / "list").write_text("t1_b\n")
+    done = run("build", "--submissions", dump[0], "--comments", dump[1], "--out", tmp_path / "o",
+               "--takedown", tmp_path / "list")  # fmt: skip
+    assert done.code == 0
+    assert "taken_down 1" in done.out
+
+
+def test_threads_are_drawn_as_trees(run, tmp_path):
+    rs = write_lines(tmp_path / "RS", [post(selftext=f"{LONG} " * 4)])
+    rc = write_lines(tmp_path / "RC", [reply("a", "p"), reply("b", "a"), reply("c", "p")])
+    run("build", "--submissions", rs, "--comments", rc, "--out", tmp_path / "o")
+    drawn = [line[:4] for line in run("show", tmp_path / "o", "t3_p").out.splitlines()[2:]]
+    assert drawn[0] == "t3_p"
+    assert drawn[-6:] == ["├─t1", "│ │ ", "│ └─", "│   ", "└─t1", "  th"]
+    assert all(line.startswith("│ ") for line in drawn[1:-6])
 
 
 def test_no_dialogue_left_is_told(run, tmp_path):

@@ -65,7 +65,7 @@ def test_other_json_is_refused(tmp_path, value):
 
 
 def test_unknown_form_lists_the_known(tmp_path):
-    with pytest.raises(SettingsError, match="modes, tree"):
+    with pytest.raises(SettingsError, match="modes, op_posts, priniski, released, tree"):
         importers.run("csv", tmp_path, tmp_path / "out")
 
 
