@@ -262,7 +262,7 @@ def test_threads_are_drawn_as_trees(run, tmp_path):
     run("build", "--submissions", rs, "--comments", rc, "--out", tmp_path / "o")
     drawn = [line[:4] for line in run("show", tmp_path / "o", "t3_p").out.splitlines()[2:]]
     assert drawn[0] == "t3_p"
-    assert drawn[-6:] == ["├─t1", "│ │ ", "│ └─", "│   ", "└─t1", "  th"]
+    assert drawn[-6:] == ["├─t1", "│ │ ", "│ └─", "│   ", "└─t1", "    "]
     assert all(line.startswith("│ ") for line in drawn[1:-6])
 
 
