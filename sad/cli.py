@@ -206,8 +206,11 @@ def import_(
     Example: sad import tree conversation.json --out threads
     """
     from sad import importers
+    from sad.console import stages
 
-    counts = importers.run(form.replace("-", "_"), source, out)
+    with stages() as on_stage:
+        on_stage("importing")
+        counts = importers.run(form.replace("-", "_"), source, out)
     typer.echo(", ".join(f"{n:,} {what}" for what, n in counts.items()))
     typer.echo(f"imported into {out}; next: sad build --threads {out} --out DIR")
 

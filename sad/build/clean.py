@@ -111,6 +111,7 @@ def deltas(text: pl.Expr) -> pl.Expr:
     text = text.str.replace_all(
         rf"(?i)[^\n.!?]*\bdeltas? {passive}(?:awarded|given)\b[^\n.!?]*[.!?]*", ""
     )
+    text = text.str.replace_all(r"Δ(\p{L}{3,})", "$1").str.replace_all(r"(\p{L}{3,})Δ", "$1")
     return text.str.replace_all(DELTA_MARK, "")
 
 

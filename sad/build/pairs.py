@@ -17,6 +17,9 @@ PAIRS: dict[str, Any] = {
 }
 """Columns of the table: ``won_id`` earned a delta of the post's author, ``lost_id`` none."""
 
+_MOST_OF_A_DEPTH = 300
+"""So many comments of a side are compared per depth of a thread: bounds what a hostile one costs."""
+
 
 def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
     """The matched pairs (``PAIRS``), sorted on their id.
@@ -54,6 +57,8 @@ def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
 
 
 def _side(rows: pl.DataFrame, name: str, words: pl.Expr) -> pl.DataFrame:
+    place = pl.int_range(pl.len()).over("thread_id", "depth")
+    rows = rows.sort("utterance_id").filter(place < _MOST_OF_A_DEPTH)
     mine = {f"{name}_id": pl.col("utterance_id"), f"{name}_speaker": pl.col("speaker")}
     return rows.select("thread_id", "depth", **mine, **{f"{name}_words": words})
 

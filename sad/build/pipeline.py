@@ -182,7 +182,8 @@ def _label(nodes: pl.DataFrame, known: pl.DataFrame, stated: pl.DataFrame | None
     )
     if stated is None:
         return nodes
-    told = stated.drop_nulls("stance").unique("utterance_id", keep="first", maintain_order=True)
+    told = stated.filter(pl.col("stance").is_in([0, 1]))
+    told = told.unique("utterance_id", keep="first", maintain_order=True)
     told = told.select(node_id="utterance_id", told="stance")
     nodes = nodes.join(told, on="node_id", how="left", maintain_order="left")
     is_told = pl.col("told").is_not_null()

@@ -165,7 +165,8 @@ PRESETS: dict[str, BuildSettings] = {
         min_words=0,
     ),
 }
-"""``paper`` follows the paper where it speaks; ``none`` keeps every node and every path."""
+"""``paper`` follows the paper where it speaks; ``none`` keeps every node and path, but for the cap
+``max_path_turns`` on monstrous trees."""
 
 
 def resolve(

@@ -71,17 +71,16 @@ def ranked(dialogues: pl.DataFrame) -> pl.DataFrame:
 
     Every such subset holds the numbers of turns (2, 3, 4, 5 and more) in the proportions of the
     split, and as many trees as it can: within a number of turns, the first dialogues of all
-    trees come before their second ones. The order is otherwise that of a hash of the id.
+    trees come before their second ones. The order is otherwise that of the id, which is a hash.
     """
-    digest = pl.col("dialogue_id").hash(7)
-    rows = dialogues.with_columns(digest=digest, turns=pl.col("n_turns").clip(upper_bound=5))
+    rows = dialogues.with_columns(turns=pl.col("n_turns").clip(upper_bound=5))
     stratum = ["split", "turns"]
-    nth = pl.col("digest").rank("ordinal").over([*stratum, "thread_id"])
-    rows = rows.with_columns(nth=nth).sort(*stratum, "nth", "digest", "dialogue_id")
+    nth = pl.col("dialogue_id").rank("ordinal").over([*stratum, "thread_id"])
+    rows = rows.with_columns(nth=nth).sort(*stratum, "nth", "dialogue_id")
     place = (pl.int_range(pl.len()).over(stratum) + 0.5) / pl.len().over(stratum)
-    rows = rows.with_columns(place=place).sort("split", "place", "digest", "dialogue_id")
+    rows = rows.with_columns(place=place).sort("split", "place", "dialogue_id")
     rows = rows.with_columns(rank=pl.int_range(pl.len(), dtype=pl.Int64).over("split"))
-    return rows.drop("digest", "turns", "nth", "place").sort("dialogue_id")
+    return rows.drop("turns", "nth", "place").sort("dialogue_id")
 
 
 def split_of(topic_group: str, settings: Split) -> str:

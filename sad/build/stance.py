@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from sad.build import forest
+from sad.build import clean, forest
 
 CONFIDENCE = {"post": 0.97, "op": 0.99, "concession": 0.93, "answers_op": 0.89, "other": 0.65}
 """How sure each rule is: Laplace's (right + 1) / (n + 2) on the sample's gold (n = 431). It is
@@ -47,7 +47,8 @@ def by_structure(nodes: pl.DataFrame) -> pl.DataFrame:
     above = np.where(is_post, 0, parent)
     is_op = by_post_author(nodes).to_numpy() | is_post
     awards = nodes["awards"].to_numpy()
-    said = nodes.select(concedes(pl.col("body").fill_null("")).fill_null(False)).to_series()
+    own = clean.quotes(pl.col("body").fill_null("").str.replace_all("&gt;", ">", literal=True))
+    said = nodes.select(concedes(own).fill_null(False)).to_series()
     concession = is_op & ~is_post & (awards | said.to_numpy())
     author = nodes["author"].fill_null("")
     same = ((author == author.gather(above)) & (author != "")).to_numpy() | awards

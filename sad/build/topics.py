@@ -6,6 +6,7 @@ import polars as pl
 
 from sad.build import clean
 
+_PAIRS_AT_ONCE = 200_000  # bounds the memory of titles that share common words
 _PLURAL = r"([a-z]{3,}[^s])s$"
 
 
@@ -69,11 +70,18 @@ def similar(titles: pl.DataFrame, threshold: float) -> list[tuple[int, int, floa
     pairs = rare.join(rare, on="word", suffix="_late").filter(pl.col("row") < pl.col("row_late"))
     pairs = pairs.select("row", "row_late").unique()
     bags = words.group_by("row").agg(pl.col("word"))
-    both = pairs.join(bags, on="row").join(
-        bags.rename({"row": "row_late"}), on="row_late", suffix="_late"
-    )
+    parts = [_alike(part, bags, threshold) for part in pairs.iter_slices(_PAIRS_AT_ONCE)]
+    return sorted((row for part in parts for row in part), key=lambda row: (row[1], row[0]))
+
+
+def _alike(
+    pairs: pl.DataFrame, bags: pl.DataFrame, threshold: float
+) -> list[tuple[int, int, float]]:
+    late = bags.rename({"row": "row_late"})
+    both = pairs.join(bags, on="row").join(late, on="row_late", suffix="_late")
     shared = pl.col("word").list.set_intersection("word_late").list.len()
     union = pl.col("word").list.len() + pl.col("word_late").list.len() - shared
-    both = both.with_columns(likeness=shared / union)
-    found = both.filter(pl.col("likeness") >= threshold - 1e-12).sort("row_late", "row")
+    found = both.with_columns(likeness=shared / union).filter(
+        pl.col("likeness") >= threshold - 1e-12
+    )
     return found.select("row", "row_late", "likeness").rows()

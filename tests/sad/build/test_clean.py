@@ -86,6 +86,7 @@ FOOT = "*Hello, users of CMV! This is a footnote from your moderators. Rules. Ha
         ("spaces", "the .50 cal, .NET, like .5, please :)", None),
         ("deltas", "you win !delta", "you win "),
         ("deltas", "!Delta ∆ Δ &#8710;", "   "),
+        ("deltas", "ΔThanks, goodΔ", "Thanks, good"),
         ("deltas", "the ΔT of water stays", "the ΔT of water stays"),
         ("deltas", "yes\nDelta awarded for the point\nend", "yes\n\nend"),
         ("edits", "text\n\nEDIT: later", "text\n"),

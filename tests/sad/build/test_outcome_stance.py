@@ -140,6 +140,8 @@ def test_deleted_authors_are_not_one_person(tmp_path):
         ("My view has been changed on the first point.", True),
         ("I stand corrected about the dates.", True),
         ("I concede that the law is older.", True),
+        ("> You have changed my view\n\nDid I?", False),
+        ("&gt; I stand corrected\n\nReally?", False),
         ("You haven't changed my view.", False),
         ("Nobody could say you would have changed my view.", False),
         ("What would it take? If you changed my view I would say so.", False),
