@@ -18,7 +18,7 @@ PAIRS: dict[str, Any] = {
 """Columns of the table: ``won_id`` earned a delta of the post's author, ``lost_id`` none."""
 
 _MOST_OF_A_DEPTH = 300
-"""So many comments of a side are compared per depth of a thread: bounds what a hostile one costs."""
+"""Comments of a side that are compared per depth of a thread: bounds what a hostile one takes."""
 
 
 def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
