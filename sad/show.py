@@ -60,14 +60,16 @@ def _as_tree(thread: pl.DataFrame) -> pl.DataFrame:
         row, (guide, below) = stack.pop()
         order.append(row)
         replies = children.get(rows["utterance_id"][row], [])
-        guides.append((_shortened(guide), _shortened(below + ("│ " if replies else "  "))))
+        guides.append((guide, _shortened(below + ("│ " if replies else "  "))))
         for last, reply in enumerate(reversed(replies)):
             branch, on = ("├─", "│ ") if last else ("└─", "  ")
-            stack.append((reply, (below + branch, below + on)))
+            stack.append((reply, (_shortened(below + branch), _shortened(below + on))))
     drawn = pl.DataFrame(guides, schema=["guide", "below"], orient="row")
     return pl.concat([rows[order], drawn], how="horizontal")
 
 
 def _shortened(guide: str) -> str:
+    """``guide`` without its first levels, where there are too many."""
+    levels = guide.removeprefix("… ")
     most = 2 * _MOST_GUIDES
-    return guide if len(guide) <= most else "… " + guide[-most:]
+    return guide if len(levels) <= most else "… " + levels[-most:]
