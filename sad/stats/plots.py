@@ -77,6 +77,38 @@ def funnel_plot(counts: dict[str, dict[str, Any]]) -> str:
     return fig.svg
 
 
+def drops_plot(counts: dict[str, dict[str, Any]]) -> str:
+    """How many rows each rule dropped, in the order of the build."""
+    fired = [(f"{stage}: {rule}", n) for stage, *_, drops in funnel.rows(counts)
+             for rule, n in drops.items()][::-1]  # fmt: skip
+    with figure(height=0.6 + 0.2 * max(len(fired), 2)) as fig:
+        bars = fig.axes.barh([name for name, _ in fired], [n for _, n in fired], color="#f6ad55")
+        fig.axes.bar_label(bars, [f" {n:,}" for _, n in fired], fontsize=8)
+        fig.axes.margins(x=0.12)
+        fig.axes.set_title("What each rule dropped")
+    return fig.svg
+
+
+def sizes_plot(sizes: list[tuple[str, int, float, str]]) -> str:
+    """Our sizes beside the paper's, on a logarithmic axis."""
+    rows = sizes[::-1]
+    with figure(height=0.6 + 0.5 * len(rows)) as fig:
+        for shift, name, column, colour in ((0.2, "here", 1, "#4a5568"), (-0.2, "paper", 2, _PALE)):
+            values = [float(row[column]) for row in rows]
+            places = [place + shift for place in range(len(rows))]
+            bars = fig.axes.barh(places, values, height=0.38, color=colour, label=name)
+            fig.axes.bar_label(bars, [f" {value:,.0f}" for value in values], fontsize=8)
+        fig.axes.set_yticks(range(len(rows)), [f"{what} *" if "doubtful" in remark else what
+                                               for what, *_, remark in rows])  # fmt: skip
+        fig.axes.set_xscale("log")
+        fig.axes.set_xlim(1, None)
+        fig.axes.xaxis.set_visible(False)  # every bar bears its number
+        fig.axes.margins(x=0.2)
+        fig.axes.set_title("Sizes beside the paper's, logarithmic (* its figure is doubtful)")
+        fig.axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
+    return fig.svg
+
+
 def strategies_plot(found: usage.Usage) -> str:
     """Share of the utterances that use each strategy."""
     with figure(height=2.4) as fig:
@@ -113,8 +145,11 @@ def turns_plot(dialogues: pl.DataFrame) -> str:
 
 def all_plots(folder: Path) -> dict[str, str]:
     """Name -> SVG of every plot that ``folder`` has data for."""
+    counts = built.counts(folder)
     plots = {
-        "funnel": funnel_plot(built.counts(folder)),
+        "funnel": funnel_plot(counts),
+        "drops": drops_plot(counts),
+        "sizes": sizes_plot(funnel.sizes(folder)),
         "turns": turns_plot(built.read(folder, "dialogues")),
     }
     if found := usage.strategies(folder):

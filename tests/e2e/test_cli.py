@@ -192,7 +192,7 @@ def test_whole_way_of_a_newcomer(run, tmp_path):
     stats = run("stats", "build", out, "--plots", tmp_path / "plots")
     assert "392,822" in stats.out
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [
-        "funnel.svg", "sets.svg", "strategies.svg", "turns.svg",
+        "drops.svg", "funnel.svg", "sets.svg", "sizes.svg", "strategies.svg", "turns.svg",
     ]  # fmt: skip
     sources = pl.read_parquet(out / "utterances" / "*.parquet")["label_source"].unique().to_list()
     assert sources == ["stance:structure; strategies:heuristic(cues)"]
