@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sad import plugins
 from sad.build.frames import write_threads
+from sad.errors import DataError
 from sad.files import atomic_folder
 
 
@@ -18,6 +19,10 @@ def run(form: str, source: Path, out: Path) -> dict[str, int]:
     """
     module = plugins.load(__name__, form)
     with atomic_folder(out) as temporary:
-        tables, counts = module.read(source)
+        try:
+            tables, counts = module.read(source)
+        except OSError as error:
+            where = error.filename or source
+            raise DataError(where, f"cannot be read ({error.strerror or error})") from None
         write_threads(temporary, tables)
     return dict(counts)

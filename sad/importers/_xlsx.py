@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +12,13 @@ from sad.errors import DataError
 
 _NAME = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_DECLARED = re.compile(rb"^\s*<\?xml[^>]*encoding=[\"']([\w-]+)")
 _MOST_BYTES = 200_000_000
+_MOST_COLUMNS = 16_384  # Excel's own limit
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, KeyError, ValueError, IndexError, RuntimeError,
+    NotImplementedError, ElementTree.ParseError,
+)  # fmt: skip
 
 
 def rows(path: Path) -> list[list[str | None]]:
@@ -32,7 +39,7 @@ def rows(path: Path) -> list[list[str | None]]:
             return [
                 _cells(row, strings) for row in _parsed(path, archive, sheet).iter(f"{_NAME}row")
             ]
-    except (zipfile.BadZipFile, KeyError, ValueError, IndexError, ElementTree.ParseError) as error:
+    except _DAMAGED as error:
         raise DataError(path, f"is not a readable Excel file ({error})") from None
 
 
@@ -40,8 +47,12 @@ def _parsed(path: Path, archive: zipfile.ZipFile, name: str) -> ElementTree.Elem
     if archive.getinfo(name).file_size > _MOST_BYTES:
         raise DataError(path, f"{name} is larger than {_MOST_BYTES:,} bytes")
     raw = archive.read(name)
-    if b"<!DOCTYPE" in raw:
-        raise DataError(path, f"{name} declares a document type; no Excel file needs one")
+    raw.decode("utf-8")
+    declared = _DECLARED.match(raw.removeprefix(b"\xef\xbb\xbf"))
+    odd = declared and declared[1].lower() not in (b"utf-8", b"utf8", b"us-ascii")
+    if odd or b"\x00" in raw or b"<!DOCTYPE" in raw:
+        message = f"{name} is not UTF-8, or declares a document type; no Excel file does"
+        raise DataError(path, message)
     return ElementTree.fromstring(raw)  # noqa: S314  no entities without a document type
 
 
@@ -62,6 +73,8 @@ def _column(reference: str | None, place: int) -> int:
     number = 0
     for letter in letters[0]:
         number = number * 26 + ord(letter) - ord("A") + 1
+    if number > _MOST_COLUMNS:
+        raise ValueError(f"a cell at {reference}")
     return number - 1
 
 
@@ -71,10 +84,15 @@ def _value(cell: ElementTree.Element, strings: list[str]) -> str | None:
     value = cell.find(f"{_NAME}v")
     if value is None or value.text is None:
         return None
-    return strings[int(value.text)] if cell.get("t") == "s" else value.text
+    if cell.get("t") != "s":
+        return value.text
+    if (place := int(value.text)) < 0:
+        raise ValueError("a negative string number")
+    return strings[place]
 
 
 def _text(item: ElementTree.Element) -> str:
     """The text of an item; Excel writes a control character as ``_x000D_``."""
     joined = "".join(part.text or "" for part in item.iter(f"{_NAME}t"))
-    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), joined)
+    plain = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), joined)
+    return plain.encode("utf-8", "replace").decode()  # no lone surrogates

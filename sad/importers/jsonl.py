@@ -3,20 +3,20 @@
 | column | what | needed |
 | --- | --- | --- |
 | id | its name, unique among posts or among comments; a string or a whole number | yes |
-| parent | the id of what it answers; absent or null on a post | on comments |
+| parent | the id of what it answers; ``t3_`` before it says that it is a post | on comments |
 | thread | the id of its post; found through the parents where absent | no |
 | title | of a post | no |
 | text | what was written | no |
 | author | a name; leaves a build as a keyed hash only | no |
 | time | seconds since 1970 (number or string), or ISO 8601 | no |
 | score | a whole number | no |
-| delta | whether it changed a view: true or false | no |
+| delta | of a comment: whether it changed a view, true or false | no |
 | delta_by | who said so: op or other | no |
 | stance | support (1) or oppose (0), towards the topic | no |
 | strategies | a list out of Question, Causality, Example, Analogy, Statement | no |
 
 Other columns are left alone. The source is a file (.jsonl or .ndjson, any compression) or a folder.
-A parent that is both a post and a comment is the comment, unless it is the thread's post alone.
+A bare parent that names both a post and a comment is the comment, unless that is the row itself.
 """
 
 from __future__ import annotations
@@ -55,17 +55,19 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
     comments = [row for row in rows if row["parent"] is not None]
     _place(posts, comments)
     told = [t for row in comments for t in _rows.awarded(row["id"], row["delta"], row["by"])]
-    labels = [_label(row) for row in rows if row["stance"] is not None or row["strategies"]]
+    labels = [_label(r) for r in rows if r["stance"] is not None or r["strategies"] is not None]
     counts.update(submissions=len(posts), comments=len(comments))
     return _rows.tables(posts, comments, told, labels), counts
 
 
 def _row(value: Row, name: str, path: Path, number: int) -> Row:
     parent = _rows.identifier(value.get("parent"))
+    to_post = str(value.get("parent")).startswith("t3_")
     body = _rows.text(value.get("text"))
     return {
         "id": name,
         "parent": parent,
+        "to_post": to_post,
         "thread": _rows.identifier(value.get("thread")),
         "title": _rows.text(value.get("title")),
         "selftext": body,
@@ -86,6 +88,7 @@ def _place(posts: list[Row], comments: list[Row]) -> None:
     heads = {row["id"] for row in posts}
     parents = {row["id"]: row["parent"] for row in comments}
     threads = {row["id"]: row["thread"] for row in comments if row["thread"]}
+    threads |= {row["id"]: row["parent"] for row in comments if row["to_post"]}
     for row in comments:
         walked = []
         here = row["id"]
@@ -97,9 +100,9 @@ def _place(posts: list[Row], comments: list[Row]) -> None:
         threads |= dict.fromkeys(walked, thread)
     for row in comments:
         thread, parent = threads[row["id"]], row["parent"]
-        top = parent == thread and (parent not in parents or parent == row["id"])
+        top = row["to_post"] or parent not in parents or parent == thread == row["id"]
         row["link_id"] = f"t3_{thread}" if thread else None
-        row["parent_id"] = f"t3_{parent}" if top or parent not in parents else f"t1_{parent}"
+        row["parent_id"] = f"t3_{parent}" if top else f"t1_{parent}"
 
 
 def _label(row: Row) -> Row:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
         posts.append(
             {
                 "id": f"o{row}",
-                "title": title or None,
+                "title": title.rstrip("\r") or None,
                 "selftext": text or None,
                 "subreddit": "changemyview",
                 "provenance": f"{name}:{row}",
@@ -65,5 +66,5 @@ def _csv(source: Path) -> tuple[str, bytes]:
             if not inside:
                 raise DataError(source, "holds no CSV")
             return inside[0], archive.read(inside[0])
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise DataError(source, f"is not a zip file ({error})") from None

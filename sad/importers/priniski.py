@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,14 +33,17 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
     Its compressed copies (``posts.jsonl.gz``, ``delta_chains.jsonl.gz``) are read if they are
     there, else the Excel sheets. Chains of a post that begin with the same texts share those
     comments (``shared``). A chain that DeltaBot confirms gives a delta to the comment before the
-    award, by nobody knows whom; a rejected one gives none. Where a chain has no such comment the
-    post itself was awarded (``awards_to_post``).
+    award, by nobody knows whom; a rejected one gives none. Where a chain has no such comment,
+    ``awards_to_post`` counts it. Empty cells inside a chain (five of the chains have one: a comment
+    lost upstream) are closed up, in the sheets as in the copies.
 
     Raises:
         DataError: the folder holds neither form, or a file of it is damaged.
     """
     counts: Counter[str] = Counter()
     posts = [_post(row) for row in _posts(source)]
+    if not posts:
+        raise DataError(source, "its sheet of posts is empty")
     replies: dict[str, dict[str, Any]] = {}
     known: dict[tuple[str, str, str], str] = {}
     outcome: dict[str, bool] = {}
@@ -53,6 +57,8 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
             counts["awards_to_post"] += 1
         else:
             outcome[names[-3]] = outcome.get(names[-3], False) or won
+    if not replies:
+        raise DataError(source, "holds no chain of comments: is delta_threads missing?")
     counts.update(submissions=len(posts), comments=len(replies))
     told = ({"comment_id": name, "delta": won} for name, won in outcome.items())
     return _rows.tables(posts, replies.values(), told), counts
@@ -90,12 +96,13 @@ def _add(
                 "link_id": link,
                 "parent_id": above,
                 "body": text,
-                "author": _BOT if place == len(texts) - 1 else None,
+                "author": None,
                 "subreddit": "changemyview",
                 "provenance": f"post {row} chain {chain} text {place}",
             },
         )
         above = f"t1_{name}"
+    replies[names[-1]]["author"] = _BOT
     return names
 
 
@@ -108,9 +115,9 @@ def _posts(source: Path) -> Iterator[dict[str, Any]]:
     sheet = next((source / name for name in _SHEETS if (source / name).exists()), None)
     if sheet is None:
         raise DataError(source, f"holds neither {_POSTS} nor {_SHEETS[0]}")
-    head, *rows = _xlsx.rows(sheet)
-    for number, cells in enumerate(rows):
-        row = dict(zip(head, cells, strict=False))
+    cells = _xlsx.rows(sheet)
+    for number, values in enumerate(cells[1:]):
+        row = dict(zip(cells[0], values, strict=False))
         yield {
             "post_row": number,
             "title": row.get("title"),
@@ -124,8 +131,8 @@ def _chains(source: Path) -> Iterator[tuple[int, int, list[str]]]:
     """(post row, chain, texts) in the order of both numbers."""
     if (source / _CHAINS).exists():
         for found in _lines(source / _CHAINS, ("post_row", "chain", "texts")):
-            if found["texts"]:
-                yield found["post_row"], found["chain"], found["texts"]
+            if texts := found["texts"]:
+                yield found["post_row"], found["chain"], texts
         return
     sheets = {}
     for path in (source / "delta_threads").glob("*_delta_thread.xlsx"):
@@ -145,6 +152,9 @@ def _lines(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
                 value = json.loads(line)
                 if not isinstance(value, dict) or any(key not in value for key in keys):
                     raise DataError(path, f"expected an object with {', '.join(keys)}", line=number)
+                texts = value.get("texts", [])
+                if not isinstance(texts, list) or not all(isinstance(t, str) for t in texts):
+                    raise DataError(path, "expected a list of texts", line=number, field="texts")
                 yield value
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(path, f"is damaged ({error})") from None

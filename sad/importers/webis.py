@@ -23,7 +23,8 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
 
     A thread whose flag ``delta`` is false awarded none; of one whose flag is true, single
     comments are known by their own flag, by DeltaBot's answers, or by ``pairs.jsonl``. Counted:
-    ``bad_json`` lines and ``no_id`` (threads and comments without one, with what hangs below).
+    ``bad_json`` lines, ``no_id`` (threads and comments without one) and ``below_no_id`` (what hangs
+    below such a comment), ``no_object`` (entries of a list of comments that are none).
 
     Raises:
         DataError: no file is found, or none of its lines is an object.
@@ -80,12 +81,14 @@ def _post(thread: Row, name: str, where: str) -> Row:
 
 def _walk(thread: Row, post: str, where: str, counts: Counter[str]) -> Iterator[Row]:
     """The comments of a thread, parents first; iterative, since trees can be deep."""
-    stack = [(comment, post) for comment in reversed(_listed(thread.get("comments")))]
+    stack = [(comment, post) for comment in reversed(_listed(thread.get("comments"), counts))]
     while stack:
         comment, above = stack.pop()
-        name = _rows.identifier(comment.get("id"))
+        children = _listed(comment.get("children"), counts)[::-1]
+        name = _rows.identifier(comment.get("id")) if above else None
         if name is None:
-            counts["no_id"] += 1
+            counts["no_id" if above else "below_no_id"] += 1
+            stack += [(child, "") for child in children]
             continue
         given = comment.get("parent_id")
         prefixed = isinstance(given, str) and given.startswith(("t1_", "t3_"))
@@ -98,11 +101,14 @@ def _walk(thread: Row, post: str, where: str, counts: Counter[str]) -> Iterator[
             "flag": comment.get("delta"),
             **_common(comment, where),
         }
-        stack += [(child, f"t1_{name}") for child in reversed(_listed(comment.get("children")))]
+        stack += [(child, f"t1_{name}") for child in children]
 
 
-def _listed(value: Any) -> list[Row]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _listed(value: Any, counts: Counter[str]) -> list[Row]:
+    listed = value if isinstance(value, list) else []
+    found = [item for item in listed if isinstance(item, dict)]
+    counts["no_object"] += len(listed) - len(found)
+    return found
 
 
 def _pairs(path: Path, counts: Counter[str]) -> dict[str, Row]:
@@ -110,7 +116,8 @@ def _pairs(path: Path, counts: Counter[str]) -> dict[str, Row]:
     for _, pair in _lines.objects(path, counts):
         for side, won in (("nodelta_comment", False), ("delta_comment", True)):
             value = pair.get(side)
-            first = _listed(value.get("comments") if isinstance(value, dict) else None)[:1]
+            listed = value.get("comments") if isinstance(value, dict) else None
+            first = _listed(listed, counts)[:1]
             for name in filter(None, (_rows.identifier(comment.get("id")) for comment in first)):
                 counts["pairs"] += won
                 if won or name not in found:

@@ -146,7 +146,7 @@ def test_report_is_one_page_that_escapes(tiny_run, run, gold_sample, tmp_path):
     assert "<img" not in html
     for outside in ('href="http', 'src="http', "url(http", "@import"):
         assert outside not in html
-    assert html.count("<svg") == 5
+    assert html.count("<svg") == 7
     assert "control_f1" in html
     assert "392,822" in html
 
@@ -249,7 +249,7 @@ def test_report_in_a_browser(tiny_run, run, gold_sample, tmp_path):
         page.on("console", lambda message: errors.append(message.text))
         page.goto(page_path.as_uri())
         assert page.locator("h2").all_inner_texts()[0] == "Scores"
-        assert page.locator("svg").count() == 5
+        assert page.locator("svg").count() == 7
         assert page.locator(".turn mark").count() > 5
         width = page.evaluate("document.documentElement.scrollWidth")
         browser.close()

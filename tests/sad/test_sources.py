@@ -213,9 +213,71 @@ def test_sheet_with_entities_is_refused(tmp_path):
         importers.run("priniski", tmp_path, tmp_path / "t")
 
 
+def _sheet(path, xml, **more):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", xml, **more)
+    return path
+
+
+HOSTILE = {
+    "entity in UTF-16": '<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE x [<!ENTITY a "b">]><x/>'.encode("utf-16"),
+    "other encoding": b'<?xml version="1.0" encoding="UTF-7"?><x/>',
+    "far column": b'<x xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><row><c r="ZZZZZ1"/></row></x>',
+    "string without a table": b'<x xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><row><c t="s"><v>-1</v></c></row></x>',
+    "no XML": b"{}",
+    "nothing in it": b'<x xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"/>',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_sheet_is_refused(tmp_path, what):
+    _sheet(tmp_path / "top_Jan-12_CMV.xlsx", HOSTILE[what])
+    with pytest.raises(DataError):
+        importers.run("priniski", tmp_path, tmp_path / "t")
+
+
+@pytest.mark.parametrize("form", ["priniski", "op_posts"])
+def test_damaged_archive_is_refused(tmp_path, form):
+    name = {"priniski": "top_Jan-12_CMV.xlsx", "op_posts": "op_df.csv.zip"}[form]
+    path = tmp_path / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", "<x>" + "abc" * 999)
+        archive.writestr("op_df.csv", "original_post" + "abc" * 999)
+    raw = bytearray(path.read_bytes())
+    for start in (m.start() for m in re.finditer(rb"PK\x03\x04", raw)):
+        raw[start + 60 : start + 66] = b"\xff" * 6
+    path.write_bytes(raw)
+    with pytest.raises(DataError):
+        importers.run(form, tmp_path, tmp_path / "t")
+
+
+@pytest.mark.parametrize("texts", ["abc", [1, 2], [None]])
+def test_chains_that_are_no_lists_of_texts_are_refused(tmp_path, texts):
+    post = {"post_row": 0, "title": "x", "selftext": "y", "num_comments": 1, "created_utc": 5}
+    for name, row in (
+        ("posts", post),
+        ("delta_chains", {"post_row": 0, "chain": 0, "texts": texts}),
+    ):
+        (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(json.dumps(row).encode()))
+    with pytest.raises(DataError, match=r"delta_chains\.jsonl\.gz, line 1"):
+        importers.run("priniski", tmp_path, tmp_path / "t")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "webis", "op_posts", "priniski", "modes", "tree"])
+def test_source_that_is_not_there_is_told(tmp_path, form):
+    with pytest.raises(DataError, match="nowhere"):
+        importers.run(form, tmp_path / "nowhere", tmp_path / "t")
+
+
+def test_op_posts_of_the_real_folder(real_data, tmp_path):
+    counts, tables = _import("op_posts", real_data / "cmv-op-posts-2025", tmp_path)
+    assert counts["submissions"] == 400
+    assert tables["submissions"].select("title", "selftext").null_count().row(0) == (0, 0)
+
+
 def test_op_posts(tmp_path):
     csv = tmp_path / "op_df.csv"
-    csv.write_text('original_post,x\n"CMV: one\nbody, two\nlines",1\n"CMV: only a title",2\n,3\n')
+    csv.write_text('original_post,x\n"CMV: one\r\nbody, two\nlines",1\n"CMV: only a title",2\n,3\n')
     for source in (csv, tmp_path):
         shutil.rmtree(tmp_path / "threads", ignore_errors=True)
         _, tables = _import("op_posts", source, tmp_path)
@@ -255,7 +317,7 @@ def test_webis(tmp_path):
     write_lines(source / "pairs.jsonl", [pair])
     counts, tables = _import("webis", source, tmp_path)
     assert counts["bad_json"] == counts["blank"] == 1
-    assert counts["no_id"] == 2
+    assert (counts["no_id"], counts["below_no_id"], counts["no_object"]) == (2, 1, 1)
     assert rows(tables["comments"], "id", "link_id", "parent_id", "created_utc") == [
         ("a", "t3_p", "t3_p", 1500000000), ("b", "t3_p", "t1_a", None), ("c", "t3_q", "t3_q", None),
     ]  # fmt: skip
@@ -283,6 +345,7 @@ def test_jsonl(tmp_path):
             {"id": "b", "parent": "1", "thread": "1", "text": "x", "time": "1500000000.5", "stance": "oppose"},
             {"id": "c", "parent": "b", "text": "y", "strategies": ["Statement", "Question"], "extra": {}},
             {"id": "d", "parent": "gone", "text": "orphan"},
+            {"id": "g", "parent": "t3_1", "text": "to the post", "strategies": []},
             {"id": "e", "parent": "f"},
             {"id": "f", "parent": "e"},
             {"text": "no id"},
@@ -294,11 +357,11 @@ def test_jsonl(tmp_path):
     assert rows(tables["submissions"], "id", "created_utc") == [("1", 1500000000)]
     assert rows(tables["comments"], "id", "link_id", "parent_id") == [
         ("1", "t3_1", "t3_1"), ("b", "t3_1", "t1_1"), ("c", "t3_1", "t1_b"),
-        ("d", None, "t3_gone"), ("e", None, "t1_f"), ("f", None, "t1_e"),
+        ("d", None, "t3_gone"), ("e", None, "t1_f"), ("f", None, "t1_e"), ("g", "t3_1", "t3_1"),
     ]  # fmt: skip
     assert rows(tables["outcome"], "comment_id", "delta", "by") == [("1", True, "op")]
     assert rows(tables["labels"], "utterance_id", "stance", "strategies") == [
-        ("t1_b", 0, None), ("t1_c", None, ["Question", "Statement"]),
+        ("t1_b", 0, None), ("t1_c", None, ["Question", "Statement"]), ("t1_g", None, []),
     ]  # fmt: skip
     built = build(ThreadFolder(tmp_path / "threads"), tmp_path / "b", preset("none"), KEY)
     assert built["threads"]["dropped"]["missing_submission"] == 3
