@@ -10,7 +10,7 @@ import pytest
 from helpers import LONG, post, reply, rows, tree_bytes, write_lines
 
 from sad import sample
-from sad.build import folder, takedown
+from sad.build import folder, labels, takedown
 from sad.build.pipeline import build
 from sad.build.settings import preset
 from sad.build.sources import Dumps
@@ -143,6 +143,17 @@ def test_an_imported_stance_comes_before_the_rules(tmp_path):
         ("t3_p", 1, 0.97, "stance:structure"),
         ("t1_a", 1, 1.0, "stance:source"),
         ("t1_b", 1, 0.65, "stance:structure"),
+    ]
+    one = {"stance": None, "strategies": ["Statement"], "strategy_mask": 16, "spans": [],
+           "label_source": "stance:structure; strategies:test"}  # fmt: skip
+    voted = [{"utterance_id": name, **one} for name in table["utterance_id"]]
+    voted[0] |= {"stance": 0, "label_source": "stance:test; strategies:test"}
+    labels.apply(tmp_path / "b", pl.DataFrame(voted, schema=labels.LABELS), {})
+    table = folder.read(tmp_path / "b", "utterances")
+    assert rows(table, "stance", "stance_confidence", "label_source") == [
+        (0, None, "stance:test; strategies:test"),
+        (1, 1.0, "stance:source; strategies:test"),
+        (1, 0.65, "stance:structure; strategies:test"),
     ]
 
 
