@@ -73,6 +73,24 @@ def _files(what: str) -> Any:
     return typer.Option(exists=True, dir_okay=False, metavar="F...", help=f"Dumps of {what}.")
 
 
+AuthorKey = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Key of the speaker hashes; default: ~/.config/sad/author.key, made once.",
+    ),
+]
+Takedown = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        metavar="FILE",
+        help="Ids (t3_X, t1_X) and authors (u/NAME) that must not be in the build, one a line.",
+    ),
+]
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 usage, 3 settings, 4 data, 5 extra, 130 Ctrl-C."""
     arguments = _spread(list(sys.argv[1:] if argv is None else argv))
@@ -133,22 +151,8 @@ def build(
         list[str] | None, typer.Option("--set", metavar="K=V", help="Such as min_words=12.")
     ] = None,
     rules: Annotated[str, typer.Option(help="paper, or none to keep every node.")] = "paper",
-    author_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Key of the speaker hashes; default: ~/.config/sad/author.key, made once.",
-        ),
-    ] = None,
-    takedown: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            metavar="FILE",
-            help="Ids (t3_X, t1_X) and authors (u/NAME) that must not be in the build, one a line.",
-        ),
-    ] = None,
+    author_key: AuthorKey = None,
+    takedown: Takedown = None,
     allow_truncated: Annotated[
         bool,
         typer.Option("--allow-truncated", help="Keep the good lines of a damaged dump; counted."),

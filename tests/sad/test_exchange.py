@@ -250,7 +250,7 @@ def test_convokit_corpus_of_old(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("permalink", "thread"), [("/r/changemyview/comments/sub1/x/root/", "sub1"), (None, "croot")]
+    ("permalink", "thread"), [("/r/changemyview/comments/sub1/x/", "sub1"), (None, "croot")]
 )
 def test_convokit_conversations_that_start_at_a_comment(tmp_path, permalink, thread):
     meta = {"top_level_comment": "root", "permalink": permalink}
