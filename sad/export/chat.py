@@ -19,12 +19,16 @@ from sad.types import STANCE_LABELS
 OPENING = "What do you think?"
 """Said by the user where the assistant's side spoke first: chat templates begin with a user."""
 
+ONWARD = "Go on."
+"""Said by the user where the target's side spoke last, so that its words are not in the target."""
+
 
 def run(source: Path, out: Path) -> dict[str, int]:
     """Write ``out/SPLIT.jsonl`` for every split of the labelled build ``source``; rows written.
 
-    A row holds ``dialogue_id`` and ``messages``: a system message with the topic, the stance and
-    the strategies to use, then user and assistant in turn.
+    A row holds ``dialogue_id``, ``thread_id`` and ``messages``: a system message with the topic, the
+    stance and the strategies to use, then user and assistant in turn. ``OPENING`` and ``ONWARD``
+    stand in where the user said nothing.
 
     Raises:
         DataError: ``source`` is not a finished build, or has no labels.
@@ -38,15 +42,21 @@ def run(source: Path, out: Path) -> dict[str, int]:
     sizes = {}
     with atomic_folder(out) as temporary:
         for split in SPLITS:
-            rows = built.read(source, "examples", split).iter_rows(named=True)
-            lines = [json.dumps(_row(row), ensure_ascii=False) + "\n" for row in rows]
+            threads = built.read(source, "dialogues", split).select("dialogue_id", "thread_id")
+            rows = built.read(source, "examples", split).join(
+                threads, on="dialogue_id", how="left", maintain_order="left"
+            )
+            lines = [
+                json.dumps(_row(r), ensure_ascii=False) + "\n" for r in rows.iter_rows(named=True)
+            ]
             write_text(temporary / f"{split}.jsonl", "".join(lines))
             sizes[split] = len(lines)
     return sizes
 
 
 def _row(example: dict[str, Any]) -> dict[str, Any]:
-    return {"dialogue_id": example["dialogue_id"], "messages": messages(example)}
+    names = {name: example[name] for name in ("dialogue_id", "thread_id")}
+    return names | {"messages": messages(example)}
 
 
 def messages(example: dict[str, Any]) -> list[dict[str, str]]:
@@ -61,8 +71,8 @@ def messages(example: dict[str, Any]) -> list[dict[str, str]]:
             said.append({"role": role, "content": turn["text"]})
     if not said or said[0]["role"] == "assistant":
         said.insert(0, {"role": "user", "content": OPENING})
-    if said[-1]["role"] == "assistant":  # the side goes on: its earlier words stay its own
-        said.append({"role": "user", "content": "Go on."})
+    if said[-1]["role"] == "assistant":
+        said.append({"role": "user", "content": ONWARD})
     system = {"role": "system", "content": _system(example)}
     return [system, *said, {"role": "assistant", "content": example["target"]}]
 

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from sad.build.frames import TABLES
+from sad.types import STRATEGY_LABELS, Strategy
 
 Rows = Iterable[dict[str, Any]]
 
@@ -54,6 +55,27 @@ def boolean(value: Any) -> bool | None:
     """``true``, 1 and ``"1"`` are true, their opposites false; anything else is null."""
     known = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
     return known.get(str(value).lower())
+
+
+def side(value: Any) -> int | None:
+    """A stance, 1 (support) or 0 (oppose); anything else is null."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and value in (0, 1)
+    return int(value) if known else None
+
+
+def named(value: Any) -> list[str] | None:
+    """A list of strategies in canonical order; null if it is none, or names another."""
+    listed = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    if not listed or not set(value) <= set(STRATEGY_LABELS):
+        return None
+    return Strategy.from_labels(value).labels()
+
+
+def label(utterance: str, stance: Any, strategies: Any) -> Rows:
+    """The label row of an utterance, if a stance or strategies are known."""
+    found = {"stance": side(stance), "strategies": named(strategies)}
+    if any(value is not None for value in found.values()):
+        yield {"utterance_id": utterance, **found}
 
 
 def awarded(comment: str, delta: Any, by: Any) -> Rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,80 +18,107 @@ import polars as pl
 from sad.errors import DataError
 from sad.files import read_json
 from sad.importers import _lines, _rows
-from sad.types import STRATEGY_LABELS
 
 MISSING = "[missing]"
 _SUBMISSION = re.compile(r"/comments/(\w+)")
 
 
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversation:
+    """Where the utterances of a conversation belong."""
+
+    thread: str
+    about: Row  # its meta
+    root: str | None  # the utterance that is the post; None: the corpus lacks the post
+
+
 def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
     """The thread tables of the corpus in the folder ``source``.
 
-    A conversation's root is the post; where ``meta.top_level_comment`` names the root itself
-    (conversations-gone-awry) it is a comment of a post that the corpus lacks. ``meta.success`` is
-    the outcome: 1 won a delta of the post's author. Counted: ``bad_json`` lines, utterances
-    without an id (``no_id``), ``binary_fields``.
+    A conversation's root is the post, its id the conversation's; where ``top_level_comment`` of
+    the root names the root itself (conversations-gone-awry) it is a comment of a post that the
+    corpus lacks. ``meta.success`` is the outcome: 1 won a delta of the post's author. Counted:
+    ``bad_json`` lines, utterances without an id (``no_id``), ``binary_fields``.
 
     Raises:
-        DataError: a file is missing or not of the form.
+        DataError: there are no utterances, or a file is not of the form.
     """
     counts: Counter[str] = Counter()
-    conversations = _objects(source / "conversations.json")
-    binary = _binary(source, counts)
-    posts: dict[str, dict[str, Any]] = {}
-    replies: list[dict[str, Any]] = []
-    outcome: list[dict[str, Any]] = []
-    labels: list[dict[str, Any]] = []
-    for utterance in _utterances(source, counts):
-        name = _rows.identifier(utterance.get("id"))
-        if name is None:
-            counts["no_id"] += 1
-            continue
-        meta = {k: v for k, v in _mapping(utterance.get("meta")).items() if k not in binary}
-        about = _about(
-            _rows.identifier(_first(utterance, "conversation_id", "root")), conversations
-        )
-        parent = _rows.identifier(_first(utterance, "reply-to", "reply_to"))
+    index = _object(source / "index.json")
+    binary = {kind: _binary(index, f"{kind}-index") for kind in ("utterances", "conversations")}
+    counts["binary_fields"] = sum(map(len, binary.values()))
+    given = _object(source / "conversations.json")
+    utterances = [u | {"meta": _without(_mapping(u.get("meta")), binary["utterances"])}
+                  for u in _utterances(source, counts)]  # fmt: skip
+    named = [u for u in utterances if _rows.identifier(u.get("id"))]
+    counts["no_id"] = len(utterances) - len(named)
+    found = _conversations(named, given, binary["conversations"])
+    posts: dict[str, Row] = {}
+    replies: list[Row] = []
+    outcome: list[Row] = []
+    labels: list[Row] = []
+    for utterance in named:
+        name, meta = str(_rows.identifier(utterance["id"])), utterance["meta"]
+        home = found[_conversation_of(utterance)]
         common = _common(utterance, meta)
-        if parent is None and _rows.identifier(meta.get("top_level_comment")) != name:
-            text = common.pop("text") or _rows.text(about.get("op-text-body"))
-            posts[name] = {"id": name, "title": _title(about), "selftext": text, **common}
-            place = f"t3_{name}"
+        text = common.pop("text")
+        post = {"id": home.thread, "title": _title(home.about)}
+        if name == home.root:
+            text = text or _rows.text(home.about.get("op-text-body"))
+            posts[home.thread] = post | {"selftext": text} | common
         else:
-            thread = _thread(utterance, meta, name, conversations, posts)
-            top = parent is None or parent == thread
-            above = f"t3_{thread}" if top else f"t1_{parent}"
-            replies.append({"id": name, "link_id": f"t3_{thread}", "parent_id": above,
-                            "body": common.pop("text"), **common})  # fmt: skip
-            by = meta.get("delta_by", "op")
-            outcome += _rows.awarded(name, meta.get("success"), by if meta.get("success") else None)
-            place = f"t1_{name}"
-        labels += _label(place, meta)
+            if home.root is None:
+                posts.setdefault(home.thread, post | {"provenance": "conversations.json"})
+            replies.append(_reply(utterance, name, home) | {"body": text} | common)
+            won = _rows.boolean(meta.get("success"))
+            outcome += _rows.awarded(name, won, meta.get("delta_by", "op") if won else None)
+        place = f"t3_{home.thread}" if name == home.root else f"t1_{name}"
+        labels += _rows.label(place, meta.get("stance"), meta.get("strategies"))
     counts.update(submissions=len(posts), comments=len(replies))
     return _rows.tables(posts.values(), replies, outcome, labels), counts
 
 
-def _thread(
-    utterance: dict[str, Any],
-    meta: dict[str, Any],
-    name: str,
-    conversations: dict[str, Any],
-    posts: dict[str, dict[str, Any]],
-) -> str:
-    """The submission that a comment belongs to; made, where the corpus lacks it."""
-    given = _rows.identifier(_first(utterance, "conversation_id", "root")) or name
-    if _rows.identifier(meta.get("top_level_comment")) != given:
-        return given
-    link = _SUBMISSION.search(str(meta.get("permalink") or ""))
-    thread = link[1] if link else f"c{given}"
-    about = _about(given, conversations)
-    posts.setdefault(
-        thread, {"id": thread, "title": _title(about), "provenance": "conversations.json"}
-    )
-    return thread
+def _conversations(utterances: list[Row], given: Row, binary: set[str]) -> dict[str, _Conversation]:
+    """Every conversation by its id, as its root decides."""
+    roots: dict[str, Row] = {}
+    for utterance in utterances:
+        if _parent(utterance) is None:
+            roots.setdefault(_conversation_of(utterance), utterance)
+    found = {}
+    for name in dict.fromkeys(map(_conversation_of, utterances)):
+        value = _mapping(given.get(name))
+        about = _without(_mapping(value["meta"]) if "meta" in value else value, binary)
+        root = roots.get(name)
+        head = _rows.identifier(root["id"]) if root else None
+        if root and _rows.identifier(root["meta"].get("top_level_comment")) == head:
+            link = _SUBMISSION.search(str(root["meta"].get("permalink") or ""))
+            found[name] = _Conversation(link[1] if link else f"c{name}", about, None)
+        else:
+            # Without a root the post is missing, and so it is in the tables.
+            found[name] = _Conversation(name, about, head or name)
+    return found
 
 
-def _utterances(source: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+def _reply(utterance: Row, name: str, home: _Conversation) -> Row:
+    parent = _parent(utterance)
+    top = parent is None or parent in (home.root, home.thread)
+    above = f"t3_{home.thread}" if top else f"t1_{parent}"
+    return {"id": name, "link_id": f"t3_{home.thread}", "parent_id": above}
+
+
+def _parent(utterance: Row) -> str | None:
+    return _rows.identifier(_first(utterance, "reply-to", "reply_to"))
+
+
+def _conversation_of(utterance: Row) -> str:
+    given = _rows.identifier(_first(utterance, "conversation_id", "root"))
+    return given or str(_rows.identifier(utterance["id"]))
+
+
+def _utterances(source: Path, counts: Counter[str]) -> Iterator[Row]:
     path = source / "utterances.jsonl"
     if not path.exists():
         legacy = source / "utterances.json"
@@ -104,37 +132,31 @@ def _utterances(source: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     yield from (value for _, value in _lines.objects(path, counts))
 
 
-def _objects(path: Path) -> dict[str, Any]:
-    value = read_json(path)
+def _object(path: Path) -> Row:
+    """The object in the file at ``path``; an absent file is an empty one."""
+    value = read_json(path) if path.exists() else {}
     if not isinstance(value, dict):
-        raise DataError(path, "expected an object of conversations")
+        raise DataError(path, "expected an object")
     return value
 
 
-def _binary(source: Path, counts: Counter[str]) -> set[str]:
-    path = source / "index.json"
-    index = _mapping(read_json(path)) if path.exists() else {}
-    fields = _mapping(index.get("utterances-index"))
-    binary = {
-        name
-        for name, kinds in fields.items()
-        if "bin" in (kinds if isinstance(kinds, list) else [kinds])
+def _binary(index: Row, part: str) -> set[str]:
+    """The fields that the corpus keeps in pickles."""
+    fields = _mapping(index.get(part))
+    return {
+        n for n, kinds in fields.items() if "bin" in (kinds if isinstance(kinds, list) else [kinds])
     }
-    counts["binary_fields"] = len(binary)
-    return binary
 
 
-def _about(conversation: str | None, conversations: dict[str, Any]) -> dict[str, Any]:
-    """The meta of a conversation: nested in newer corpora, flat in older ones."""
-    value = _mapping(conversations.get(conversation or ""))
-    return _mapping(value["meta"]) if "meta" in value else value
+def _without(meta: Row, names: set[str]) -> Row:
+    return {name: value for name, value in meta.items() if name not in names}
 
 
-def _title(about: dict[str, Any]) -> str | None:
+def _title(about: Row) -> str | None:
     return _rows.text(_first(about, "op-title", "title"))
 
 
-def _common(utterance: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
+def _common(utterance: Row, meta: Row) -> Row:
     author = _first(utterance, "speaker", "user")
     author = author.get("id") if isinstance(author, dict) else author
     return {
@@ -151,17 +173,9 @@ def _common(utterance: dict[str, Any], meta: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _label(place: str, meta: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    stance, named = meta.get("stance"), meta.get("strategies")
-    known = isinstance(named, list) and all(name in STRATEGY_LABELS for name in named)
-    if stance in (0, 1) or (known and named):
-        yield {"utterance_id": place, "stance": stance if stance in (0, 1) else None,
-               "strategies": named if known else None}  # fmt: skip
-
-
-def _first(row: dict[str, Any], *names: str) -> Any:
+def _first(row: Row, *names: str) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _mapping(value: Any) -> Row:
     return value if isinstance(value, dict) else {}

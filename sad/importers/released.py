@@ -33,17 +33,18 @@ class _Trees:
     replies: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcome: dict[str, dict[str, Any]] = field(default_factory=dict)
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
-    ends: list[str] = field(default_factory=list)
+    ends: list[tuple[str, str]] = field(default_factory=list)  # (post, last utterance) of paths
     counts: Counter[str] = field(default_factory=Counter)
 
 
 def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
     """The thread tables of the two files in the folder ``source``: paths merged into trees.
 
-    Counted: ``bad_records`` (no topic or no ids: skipped), ``missing_texts`` (the comment is kept,
-    its text null), ``unused_texts``, ``misaligned`` (attitude of another length: no stance taken),
-    ``conflicts`` (an id under two parents: it stays under the first), ``not_leaves`` (paths that
-    end where another goes on: a build ends dialogues at leaves only).
+    Counted: ``bad_records`` (no topic, no ids or an id twice: skipped), ``missing_texts`` (the
+    comment is kept, its text null), ``unused_texts``, ``misaligned`` (attitude of another length:
+    no stance taken), ``conflicts`` (an id under two parents or a post under two topics: the first
+    stays), ``not_leaves`` (paths that end where another goes on: a build ends dialogues at leaves
+    only). A stance or strategy outside its closed set is null.
 
     Raises:
         DataError: a file is missing or not of the form.
@@ -60,15 +61,15 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
             trees.counts["bad_records"] += 1
         else:
             good["provenance"] = f"{RECORDS}:{number}"
-            groups[good["thread_id"] or f"topic {good['topic']}"].append(good)
+            groups[_group(good)].append(good)
     for group in groups.values():
         _add(group, trees)
-    parents = {row["parent_id"] for row in trees.replies.values()}
+    parents = {(row["link_id"], row["parent_id"]) for row in trees.replies.values()}
     trees.counts.update(
         records=len(records),
         submissions=len(trees.posts),
         comments=len(trees.replies),
-        not_leaves=sum(f"t1_{name}" in parents for name in trees.ends),
+        not_leaves=sum(end in parents for end in trees.ends),
         unused_texts=len(texts.keys() - _used(groups)),
     )
     found = (trees.posts, trees.replies, trees.outcome, trees.labels)
@@ -83,7 +84,7 @@ def _checked(record: Any) -> dict[str, Any] | None:
     if not isinstance(context, list) or not context:
         return None
     ids = [str(x) for x in context if isinstance(x, str | int) and not isinstance(x, bool)]
-    if len(ids) != len(context) or not all(map(_rows.identifier, ids)):
+    if len(set(ids)) != len(context) or not all(map(_rows.identifier, ids)):
         return None
     thread = record.get("thread_id")
     return record | {
@@ -91,6 +92,13 @@ def _checked(record: Any) -> dict[str, Any] | None:
         "topic": _rows.text(record["topic"]),
         "thread_id": thread if isinstance(thread, str) and _rows.identifier(thread) else None,
     }
+
+
+def _group(record: dict[str, Any]) -> str:
+    """What the records of one thread have in common."""
+    head = record["context"][0]
+    own = record["thread_id"] or (head if head.startswith("t3_") else None)
+    return own or f"topic {record['topic']}"
 
 
 def _used(groups: dict[str, list[dict[str, Any]]]) -> set[str]:
@@ -109,10 +117,11 @@ def _add(group: list[dict[str, Any]], trees: _Trees) -> None:
         with_post = len(heads) == 1
         made = hashlib.sha1(first["topic"].encode()).hexdigest()[:12]
         post = _rows.identifier(first["context"][0]) if with_post else f"topic{made}"
-    row = {"id": post, "title": first["topic"], "provenance": first["provenance"]}
-    if with_post:
-        row["selftext"] = _said(first["context"][0], trees, new=True)
-    trees.posts[str(post)] = row
+    old = trees.posts.setdefault(str(post), {"id": post, "title": first["topic"]})
+    trees.counts["conflicts"] += old["title"] != first["topic"]
+    old.setdefault("provenance", first["provenance"])
+    if with_post and "selftext" not in old:
+        old["selftext"] = _said(first["context"][0], trees)
     for record in group:
         _add_path(record, f"t3_{post}", with_post, trees)
 
@@ -121,7 +130,7 @@ def _add_path(record: dict[str, Any], post: str, with_post: bool, trees: _Trees)
     context = record["context"]
     aligned = {key: _aligned(record.get(key), len(context)) for key in
                ("attitude", "strategies", "delta", "delta_by")}  # fmt: skip
-    trees.counts["misaligned"] += aligned["attitude"] is None
+    trees.counts["misaligned"] += "attitude" in record and aligned["attitude"] is None
     above = post
     for place, name in enumerate(context):
         if place or not with_post:
@@ -130,7 +139,7 @@ def _add_path(record: dict[str, Any], post: str, with_post: bool, trees: _Trees)
             if old is None:
                 trees.replies[bare] = {
                     "id": bare, "link_id": post, "parent_id": above,
-                    "body": _said(name, trees, new=True), "provenance": record["provenance"],
+                    "body": _said(name, trees), "provenance": record["provenance"],
                 }  # fmt: skip
             elif (old["link_id"], old["parent_id"]) != (post, above):
                 trees.counts["conflicts"] += 1
@@ -139,24 +148,18 @@ def _add_path(record: dict[str, Any], post: str, with_post: bool, trees: _Trees)
                        for key in ("delta", "delta_by"))  # fmt: skip
             for told in _rows.awarded(bare, won, by):
                 trees.outcome.setdefault(bare, told)
-        _label(above, place, aligned, trees)
-    trees.ends.append(above.removeprefix("t1_"))
-
-
-def _label(utterance: str, place: int, aligned: dict[str, Any], trees: _Trees) -> None:
-    side = aligned["attitude"][place] if aligned["attitude"] else None
-    named = aligned["strategies"][place] if aligned["strategies"] else None
-    stance = side if side in (0, 1) and not isinstance(side, bool) else None
-    if stance is not None or named:
-        row = {"utterance_id": utterance, "stance": stance, "strategies": named or None}
-        trees.labels.setdefault(utterance, row)
+        stance, named = (column[place] if (column := aligned[key]) else None
+                         for key in ("attitude", "strategies"))  # fmt: skip
+        for label in _rows.label(above, stance, named):
+            trees.labels.setdefault(above, label)
+    trees.ends.append((post, above))
 
 
 def _aligned(values: Any, n: int) -> list[Any] | None:
     return values if isinstance(values, list) and len(values) == n else None
 
 
-def _said(name: str, trees: _Trees, *, new: bool) -> str | None:
+def _said(name: str, trees: _Trees) -> str | None:
     said = _rows.text(trees.texts.get(name))
-    trees.counts["missing_texts"] += new and said is None
+    trees.counts["missing_texts"] += said is None
     return said

@@ -82,7 +82,7 @@ def test_every_command_shows_an_example(path, command):
         (["build", "--out", "{tmp}/o", "--sample", "--set", "near_duplicates=0"], 3, "near_duplicates"),
         (["build", "--out", "{tmp}/o", "--sample", "--set", "language=klingon"], 3, "language"),
         (["import", "released", "{tmp}", "--out", "{tmp}/o"], 4, "sent.json"),
-        (["import", "convokit", "{tmp}", "--out", "{tmp}/o"], 4, "conversations.json"),
+        (["import", "convokit", "{tmp}", "--out", "{tmp}/o"], 4, "utterances.jsonl"),
         (["import", "webis", "{tmp}", "--out", "{tmp}/o"], 4, "holds no threads.jsonl"),
         (["import", "priniski", "{tmp}", "--out", "{tmp}/o"], 4, "posts.jsonl.gz"),
         (["import", "op-posts", "{tmp}", "--out", "{tmp}/o"], 4, "holds no *.csv"),

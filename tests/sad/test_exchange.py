@@ -161,6 +161,46 @@ def test_released_files_of_the_authors(tmp_path):
     }
 
 
+def test_released_values_outside_their_closed_sets_are_null(tmp_path):
+    records = [
+        {"topic": "T", "context": ["p", "a", "b"], "attitude": [1.0, "1", True],
+         "strategies": [["Zorp"], [5], ["Statement", "Question"]], "delta": [None, "x", True], "delta_by": [1, 2, 3]},
+        {"topic": "T", "context": ["p", "c"]},  # says nothing of stances: not misaligned
+    ]  # fmt: skip
+    counts, tables = _released(tmp_path, {}, records)
+    assert counts["misaligned"] == 0
+    assert rows(tables["labels"], "utterance_id", "stance", "strategies") == [
+        ("t1_b", None, ["Question", "Statement"]), ("t3_p", 1, None),
+    ]  # fmt: skip
+    assert rows(tables["outcome"], "comment_id", "delta", "by") == [("b", True, None)]
+
+
+def test_released_posts_are_kept_apart(tmp_path):
+    records = [
+        {"topic": "T", "context": ["t3_a", "t1_b"]},
+        {"topic": "T", "context": ["t3_c", "t1_d"]},  # another post of the same title
+        {"topic": "U", "context": ["t3_a", "t1_e"]},  # another title of the same post
+        {"topic": "T", "context": ["t3_c"]},  # ends above a leaf
+        {"topic": "T", "context": ["t3_f", "x", "x"]},  # a circle
+    ]
+    counts, tables = _released(tmp_path, {}, records)
+    assert rows(tables["submissions"], "id", "title") == [("a", "T"), ("c", "T")]
+    assert rows(tables["comments"], "id", "parent_id") == [
+        ("b", "t3_a"),
+        ("d", "t3_c"),
+        ("e", "t3_a"),
+    ]
+    assert (counts["not_leaves"], counts["bad_records"]) == (1, 1)
+
+
+def test_released_post_under_two_topics_keeps_the_first(tmp_path):
+    records = [{"topic": t, "context": [1, n]} for t, n in (("T", 2), ("U", 3))]
+    counts, tables = _released(tmp_path, {}, records)
+    assert rows(tables["submissions"], "id", "title") == [("1", "T")]
+    assert counts["conflicts"] == 1
+    assert tables["comments"].height == 2
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
@@ -257,7 +297,7 @@ def test_convokit_conversations_that_start_at_a_comment(tmp_path, permalink, thr
     source = _corpus(
         tmp_path / "in",
         [{"id": "root", "conversation_id": "root", "speaker": "x", "text": "one", "reply-to": None, "meta": meta},
-         {"id": "b", "conversation_id": "root", "speaker": "y", "text": "two", "reply-to": "root", "meta": meta}],
+         {"id": "b", "conversation_id": "root", "speaker": "y", "text": "two", "reply-to": "root", "meta": {}}],
         {"root": {"meta": {"title": "t"}}},
     )  # fmt: skip
     _, tables = _convokit(source, tmp_path)
@@ -267,6 +307,31 @@ def test_convokit_conversations_that_start_at_a_comment(tmp_path, permalink, thr
         ("b", link, "t1_root"),
         ("root", link, link),
     ]
+
+
+def test_convokit_root_of_another_name_than_its_conversation(tmp_path):
+    source = _corpus(
+        tmp_path / "in",
+        [{"id": "r", "conversation_id": "conv", "speaker": "x", "text": "post", "reply-to": None},
+         {"id": "b", "conversation_id": "conv", "speaker": "y", "text": "two", "reply-to": "r"},
+         {"id": "c", "conversation_id": "conv", "speaker": "y", "text": "three", "reply-to": "b"}],
+        {"conv": {"meta": {"op-title": "<##bin{0}&&@**>"}}},
+        index={"conversations-index": {"op-title": ["bin"]}},
+    )  # fmt: skip
+    counts, tables = _convokit(source, tmp_path)
+    assert counts["binary_fields"] == 1
+    assert rows(tables["submissions"], "id", "title", "selftext") == [("conv", None, "post")]
+    assert rows(tables["comments"], "id", "link_id", "parent_id") == [
+        ("b", "t3_conv", "t3_conv"), ("c", "t3_conv", "t1_b"),
+    ]  # fmt: skip
+
+
+def test_convokit_without_conversations_lacks_titles_only(tmp_path):
+    lines = [{"id": "p", "speaker": "x", "text": "post", "reply-to": None}]
+    (tmp_path / "in").mkdir()
+    write_lines(tmp_path / "in" / "utterances.jsonl", lines)
+    _, tables = _convokit(tmp_path / "in", tmp_path)
+    assert rows(tables["submissions"], "id", "title", "selftext") == [("p", None, "post")]
 
 
 def test_folder_that_is_no_corpus_is_refused(tmp_path):
