@@ -26,9 +26,9 @@ ONWARD = "Go on."
 def run(source: Path, out: Path) -> dict[str, int]:
     """Write ``out/SPLIT.jsonl`` for every split of the labelled build ``source``; rows written.
 
-    A row holds ``dialogue_id``, ``thread_id`` and ``messages``: a system message with the topic, the
-    stance and the strategies to use, then user and assistant in turn. ``OPENING`` and ``ONWARD``
-    stand in where the user said nothing.
+    A row holds ``dialogue_id``, ``thread_id`` and ``messages``: a system message with the topic,
+    the stance and the strategies to use, then user and assistant in turn. ``OPENING`` and
+    ``ONWARD`` stand in where the user said nothing.
 
     Raises:
         DataError: ``source`` is not a finished build, or has no labels.
