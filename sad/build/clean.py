@@ -51,7 +51,9 @@ _EDIT = (
     r"|(?i:edit|update)[ \t]*(?:[#(]?\d+\)?|(?i:one|two|three))?[*_~]*[ \t]*"
     r"(?:[:;]|[-–—]+(?:\s|$)|\.+\s|\n|$)"
     r"|(?:EDIT|UPDATE)\b[^\w-]"
-    r"|(?i:edit(?:s|ed)?)[ \t]+(?:to add|for (?:clarity|clarification|grammar|spelling|typos?))\b"
+    r"|(?i:edit(?:s|ed)?)[ \t]+(?:to (?:add|say|clarify)|for (?:clarity|clarification|explanation"
+    r"|grammar|spelling|typos?))\b"
+    r"|(?i:edit)[ \t]*(?:\d+[ \t]*\)|[(,/])|Edit[ \t]+(?:[A-Z]\w|I\b)"
     r")"
 )
 
@@ -96,10 +98,13 @@ def quotes(text: pl.Expr) -> pl.Expr:
 def links(text: pl.Expr) -> pl.Expr:
     """A Markdown link becomes its anchor; a bare web address goes."""
     anchor = r"\[((?:[^\[\]\n]|\[[^\[\]\n]*\])*)\]"
-    start = r"(?:https?://|www\.|/|#|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,})"
+    start = r"(?:https?://|ftp://|mailto:|www\.|/|#|[\w-]+(?:\.[\w-]+)*\.[a-z]{2,})"
     rest = r'[^\s()]*(?:\([^\s()]*\)[^\s()]*)*(?:[ \t]+"[^"\n]*")?'
     text = text.str.replace_all(rf"(?i)!?{anchor}\([ \t]*<?{start}{rest}[ \t]*\)", "$1")
-    text = text.str.replace_all(r"(?i)<?\b(?:https?://|www\.)[^\s<>)\]\x22“”‘’–—]+>?", "")
+    one = r"[^\s<>()\]\x22“”‘’–—]"
+    bare = rf"<?\b(?:(?:https?|ftp)://|www\.)(?:{one}|\({one}*\))+>?"
+    text = text.str.replace_all(rf"(?i)\((?:(?:source|link|via|see)s?:?\s*)?{bare}[\s.]*\)", "")
+    text = text.str.replace_all(rf"(?i){bare}", "")
     # What is left of links that are written wrongly, or that led nowhere from the start.
     text = text.str.replace_all(r"!?\[([^\[\]]*)\]\([\s()\[\]]*\)", "$1")
     return text.str.replace_all(r"\]\(\s*\)", "]")
@@ -107,10 +112,10 @@ def links(text: pl.Expr) -> pl.Expr:
 
 def deltas(text: pl.Expr) -> pl.Expr:
     """Delta tokens and "delta awarded" sentences go: they tell the outcome."""
-    passive = r"(?:(?:has|have) been |was |were )?"
-    text = text.str.replace_all(
-        rf"(?i)[^\n.!?]*\bdeltas? {passive}(?:awarded|given)\b[^\n.!?]*[.!?]*", ""
-    )
+    passive = r"(?:(?:has|have) been |was |were )"
+    awarded = rf"(?:deltas? {passive}?awarded|deltas? {passive}given|(?:deltas|a delta) given)"
+    text = text.str.replace_all(rf"(?i)[^\n.!?]*\b{awarded}\b[^\n.!?]*[.!?]*", "")
+    text = text.str.replace_all(r"(?im)^[ \t*_]*delta given\b[^\n.!?]*[.!?]*", "")
     text = text.str.replace_all(r"Δ(\p{L}{3,})", "$1").str.replace_all(r"(\p{L}{3,})Δ", "$1")
     return text.str.replace_all(DELTA_MARK, "")
 
@@ -141,7 +146,8 @@ def markup(text: pl.Expr) -> pl.Expr:
 def users(text: pl.Expr) -> pl.Expr:
     """A user's name becomes ``@user``: names leave the build only as hashes."""
     site = r"(?:(?:www\.|old\.)?reddit\.com)?"
-    return text.str.replace_all(rf"(?i){site}/?\bu(?:ser)?/[\w-]{{3,}}", "@user")
+    text = text.str.replace_all(rf"(?i){site}/u(?:ser)?/[\w-]{{3,}}", "@user")
+    return text.str.replace_all(r"(?i)\bu/[\w-]{3,}", "@user")
 
 
 def repeats(text: pl.Expr) -> pl.Expr:

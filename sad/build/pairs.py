@@ -17,6 +17,7 @@ PAIRS: dict[str, Any] = {
 }
 """Columns of the table: ``won_id`` earned a delta of the post's author, ``lost_id`` none."""
 
+_PAIRS_AT_ONCE = 50_000  # each holds the words of two comments
 _MOST_OF_A_DEPTH = 300
 """Comments of a side that are compared per depth of a thread: bounds what a hostile one takes."""
 
@@ -42,11 +43,15 @@ def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
         winners, on=["thread_id", "speaker"], how="anti"
     )
     key = ("thread_id", "depth")
-    both = _side(won, "won", words).join(_side(lost, "lost", words), on=key)
-    shared = pl.col("won_words").list.set_intersection("lost_words").list.len()
-    union = pl.col("won_words").list.len() + pl.col("lost_words").list.len() - shared
-    both = both.filter(pl.col("won_speaker").ne_missing(pl.col("lost_speaker")))
-    both = both.with_columns(similarity=(shared / union).fill_nan(0.0))
+    sides = _side(won, "won", words), _side(lost, "lost", words)
+    sizes = [side.group_by(key).agg(n=pl.len()) for side in sides]
+    work = sizes[0].join(sizes[1], on=key, suffix="_lost").sort(key)
+    batch = (pl.col("n") * pl.col("n_lost")).cum_sum() // _PAIRS_AT_ONCE
+    batches = work.with_columns(batch=batch).partition_by("batch", maintain_order=True)
+    found = [
+        _compared(*(side.join(part, on=key, how="semi") for side in sides)) for part in batches
+    ]
+    both = pl.concat(found) if found else _compared(*sides)
     ranked = both.sort("similarity", "won_id", "lost_id", descending=[True, False, False])
     chosen = _one_to_one(ranked.select("thread_id", "won_id", "lost_id", "similarity"))
     threads = dialogues.select("thread_id", "topic", "split").unique()
@@ -54,6 +59,16 @@ def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
         pair_id=pl.col("won_id") + "-" + pl.col("lost_id")
     )
     return pairs.select(list(PAIRS)).sort("pair_id")
+
+
+def _compared(won: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
+    """Every pair of one thread and depth by two speakers, with its similarity."""
+    both = won.join(lost, on=("thread_id", "depth"))
+    both = both.filter(pl.col("won_speaker").ne_missing(pl.col("lost_speaker")))
+    shared = pl.col("won_words").list.set_intersection("lost_words").list.len()
+    union = pl.col("won_words").list.len() + pl.col("lost_words").list.len() - shared
+    similarity = (shared / union).fill_nan(0.0)
+    return both.select("thread_id", "won_id", "lost_id", similarity=similarity)
 
 
 def _side(rows: pl.DataFrame, name: str, words: pl.Expr) -> pl.DataFrame:

@@ -110,7 +110,9 @@ def _trees(
     on_stage("cleaning and filtering")
     nodes = _label(threads.nodes, tables["outcome"], tables.get("labels"))
     nodes = nodes.with_columns(
-        taken_down=takedown.named(taken_down), speaker=authors.speakers(nodes["author"], key)
+        taken_down=takedown.named(taken_down),
+        speaker=authors.speakers(nodes["author"], key),
+        is_op=stance.by_post_author(nodes),
     )
     nodes, changed = _clean(nodes, settings)
     kept, dropped = _filter(nodes, settings)
@@ -205,7 +207,7 @@ def _clean(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, 
     title = pl.col("title").fill_null("")
     topic = clean.topic(title) if settings.clean else title
     posts = nodes.filter(pl.col("parent") < 0)
-    posts = posts.select("thread_id", topic=topic, op="speaker")
+    posts = posts.select("thread_id", topic=topic)
     nodes = nodes.join(posts, on="thread_id", how="left", maintain_order="left")
     n_words = pl.col("text").str.count_matches(r"\S+").cast(pl.Int64)
     return nodes.with_columns(n_words=n_words), changed
@@ -236,10 +238,8 @@ def _filter(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame,
 
 
 def _utterances(kept: pl.DataFrame) -> pl.DataFrame:
-    by_op = (pl.col("speaker") == pl.col("op")).fill_null(False)
     rows = kept.with_columns(
         utterance_id="node_id",
-        is_op=pl.col("parent_id").is_null() | by_op,
         strategies=pl.lit(None, built.UTTERANCES["strategies"]),
         strategy_mask=pl.lit(None, pl.UInt8),
         spans=pl.lit(None, built.SPANS),

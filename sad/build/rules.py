@@ -37,7 +37,7 @@ def deleted(_: BuildSettings) -> pl.Expr:
 
 def removed(_: BuildSettings) -> pl.Expr:
     """Removed by a moderator or an administrator."""
-    return _BODY.str.contains(r"(?i)^\[ ?removed( by reddit)? ?\]$")
+    return _BODY.str.contains(r"(?i)^\[ ?removed\b(?:[^\[\]]|\[[^\[\]]*\])*\]$")
 
 
 def bot(_: BuildSettings) -> pl.Expr:
@@ -49,9 +49,9 @@ def bot(_: BuildSettings) -> pl.Expr:
 
 def moderator(_: BuildSettings) -> pl.Expr:
     """Written as a moderator, or a removal notice."""
-    named = r"(?:/?u/[\w-]+,?|[\w-]+,)"
-    removed = r"your (?:comment|submission|post) has been (?:automatically )?removed"
-    notice = rf"(?i)^sorry,? {named} {removed}"
+    named = r"(?:sorry\b,?\s*)?(?:/?u/[\w-]+|[\w-]+[,–—-])?[\s,–—-]*"
+    removed = r"your (?:comment|submission|post) has been (?:automatically )?removed\b"
+    notice = rf"(?i)^\s*{named}{removed}"
     official = pl.col("distinguished").str.to_lowercase().is_in(["moderator", "admin"])
     return official.fill_null(False) | pl.col("body").str.contains(notice)
 

@@ -54,11 +54,13 @@ class Dumps:
 
 def _stated_outcome(comments: pl.DataFrame) -> pl.DataFrame:
     """``frames.OUTCOME`` from the fields of ours; without them nobody awarded a delta."""
+    # Of a comment met twice the last row that states anything counts, whatever the order of files.
+    rows = comments.with_columns(stated=pl.col("delta").is_not_null())
+    rows = rows.sort("id", "stated", "retrieved_on", "delta", "delta_by", nulls_last=False)
+    rows = rows.unique("id", keep="last", maintain_order=True)
     said = pl.col("delta").fill_null("false")
-    rows = comments.select(
-        comment_id="id", delta=pl.when(said != "unknown").then(said == "true"), by="delta_by"
-    )
-    return rows.drop_nulls("delta").unique("comment_id", keep="first", maintain_order=True)
+    known = pl.when(said != "unknown").then(said == "true")
+    return rows.select(comment_id="id", delta=known, by="delta_by").drop_nulls("delta")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,13 @@ def by_structure(nodes: pl.DataFrame) -> pl.DataFrame:
     answering themselves or awarding the parent a delta. Source: ours.
 
     Args:
-        nodes: columns ``parent`` (row or -1), ``thread_id``, ``author``, ``body``, ``awards`` (the
-            comment awards a delta to its parent).
+        nodes: columns ``parent`` (row or -1), ``thread_id``, ``author``, ``is_submitter``,
+            ``body``, ``awards`` (the comment awards a delta to its parent).
     """
     parent = nodes["parent"].to_numpy()
     is_post = parent < 0
     above = np.where(is_post, 0, parent)
-    is_op = by_post_author(nodes).to_numpy() | is_post
+    is_op = by_post_author(nodes).to_numpy()
     awards = nodes["awards"].to_numpy()
     own = clean.quotes(pl.col("body").fill_null("").str.replace_all("&gt;", ">", literal=True))
     said = nodes.select(concedes(own).fill_null(False)).to_series()
@@ -68,7 +68,12 @@ def by_structure(nodes: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_post_author(nodes: pl.DataFrame) -> pl.Series:
-    """Whether each node is by the (known) author of its thread's post."""
+    """Whether each node is by the author of its thread's post.
+
+    Where either author is unknown, as of a post deleted later, the dump's ``is_submitter`` tells.
+    """
     posts = nodes.filter(pl.col("parent") < 0).select("thread_id", op="author")
     with_op = nodes.join(posts, on="thread_id", how="left", maintain_order="left")
-    return (with_op["author"] == with_op["op"]).fill_null(False)
+    same = pl.col("author") == pl.col("op")
+    told = pl.coalesce(same, pl.col("is_submitter")).fill_null(False)
+    return with_op.select((pl.col("parent") < 0) | told).to_series()

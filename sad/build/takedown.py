@@ -9,7 +9,7 @@ import polars as pl
 
 from sad.errors import DataError
 
-_ENTRY = re.compile(r"t[13]_\w+|u/[\w-]+")
+_ENTRY = re.compile(r"t[13]_\S+|u/.+")
 
 
 def read(path: Path | None) -> frozenset[str]:

@@ -7,6 +7,9 @@ import polars as pl
 from sad.build import clean
 
 _PAIRS_AT_ONCE = 200_000  # bounds the memory of titles that share common words
+_TOO_COMMON = 1_000
+"""Titles whose rarest words are each in more titles than that are not compared through them: such a
+corpus is made of templates, and comparing all its titles would take their square in time."""
 _PLURAL = r"([a-z]{3,}[^s])s$"
 
 
@@ -51,8 +54,8 @@ def group(titles: pl.Series, threshold: float | None) -> tuple[pl.Series, int]:
 def similar(titles: pl.DataFrame, threshold: float) -> list[tuple[int, int, float]]:
     """Every (early row, late row, Jaccard index) of at least ``threshold``, sorted by late row.
 
-    Exact, by prefix filtering: of sets that alike, the rarest few words must share one (Chaudhuri
-    et al. 2006).
+    Exact, but for words in more than ``_TOO_COMMON`` titles, by prefix filtering: of sets that are
+    alike, the rarest few words must share one (Chaudhuri et al. 2006).
 
     Args:
         titles: ``row`` and ``title``.
@@ -67,11 +70,16 @@ def similar(titles: pl.DataFrame, threshold: float) -> list[tuple[int, int, floa
     )
     needed = (pl.col("n") * threshold - 1e-9).ceil()
     rare = words.filter(pl.col("place") <= pl.col("n") - needed).select("row", "word")
-    pairs = rare.join(rare, on="word", suffix="_late").filter(pl.col("row") < pl.col("row_late"))
-    pairs = pairs.select("row", "row_late").unique()
     bags = words.group_by("row").agg(pl.col("word"))
-    parts = [_alike(part, bags, threshold) for part in pairs.iter_slices(_PAIRS_AT_ONCE)]
-    return sorted((row for part in parts for row in part), key=lambda row: (row[1], row[0]))
+    sizes = rare.group_by("word").agg(n=pl.len()).filter(pl.col("n").is_between(2, _TOO_COMMON))
+    batch = pl.col("n").pow(2).cum_sum() // _PAIRS_AT_ONCE
+    found: set[tuple[int, int, float]] = set()
+    for part in sizes.sort("word").with_columns(batch=batch).partition_by("batch"):
+        some = rare.join(part.select("word"), on="word", how="semi")
+        pairs = some.join(some, on="word", suffix="_late")
+        pairs = pairs.filter(pl.col("row") < pl.col("row_late")).select("row", "row_late").unique()
+        found.update(_alike(pairs, bags, threshold))
+    return sorted(found, key=lambda row: (row[1], row[0]))
 
 
 def _alike(

@@ -27,7 +27,10 @@ def tables(source: Path) -> dict[str, pl.DataFrame]:
     rows = built.read(source, "utterances").join(topics, on="thread_id", how="left")
     rows = rows.sort("created_utc", "thread_id", "depth", "utterance_id", nulls_last=True)
     rows = rows.with_columns(
-        author="speaker", id=bare("utterance_id"), subreddit=pl.lit("changemyview")
+        author="speaker",
+        is_submitter="is_op",
+        id=bare("utterance_id"),
+        subreddit=pl.lit("changemyview"),
     )
     common = ("id", "author", "created_utc", "subreddit")
     is_post = pl.col("parent_id").is_null()
@@ -35,7 +38,9 @@ def tables(source: Path) -> dict[str, pl.DataFrame]:
     # A build without its posts still has their topics.
     others = topics.select(id=bare("thread_id"), title="topic").join(posts, on="id", how="anti")
     posts = pl.concat([posts, others.sort("id")], how="diagonal")
-    replies = rows.filter(~is_post).select(*common, "parent_id", link_id="thread_id", body="text")
+    replies = rows.filter(~is_post).select(
+        *common, "parent_id", "is_submitter", link_id="thread_id", body="text"
+    )
     told = rows.filter(~is_post & pl.col("delta").is_not_null())
     found = {
         "submissions": posts,

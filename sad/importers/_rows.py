@@ -34,6 +34,8 @@ def text(value: Any) -> str | None:
 
 def identifier(value: Any) -> str | None:
     """The id in ``value``, a string or a whole number, without ``t1_`` or ``t3_``; else null."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as tables with missing ids write them
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     name = text(value)

@@ -36,7 +36,9 @@ Row = dict[str, Any]
 
 
 def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
-    """The thread tables of ``source``; ``bad_json``, ``blank`` and ``no_id`` lines are counted.
+    """The thread tables of ``source``; bad lines are counted and left out.
+
+    They are ``bad_json``, ``blank``, ``no_id`` and ``bad_parent`` (it is neither text nor number).
 
     Raises:
         DataError: no file is found, or none of its lines is an object.
@@ -50,7 +52,11 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
             if name is None:
                 counts["no_id"] += 1
                 continue
-            rows.append(_row(value, name, path, number))
+            row = _row(value, name, path, number)
+            if row["parent"] is None and value.get("parent") not in (None, ""):
+                counts["bad_parent"] += 1
+                continue
+            rows.append(row)
     posts = [row for row in rows if row["parent"] is None]
     comments = [row for row in rows if row["parent"] is not None]
     _place(posts, comments)

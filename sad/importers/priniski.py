@@ -67,8 +67,8 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
 def _post(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": f"p{row['post_row']}",
-        "title": row["title"],
-        "selftext": row["selftext"],
+        "title": _rows.text(row["title"]),
+        "selftext": _rows.text(row["selftext"]),
         "num_comments": _rows.integer(row["num_comments"]),
         "created_utc": _rows.integer(row["created_utc"]),
         "subreddit": "changemyview",
@@ -95,7 +95,7 @@ def _add(
                 "id": name,
                 "link_id": link,
                 "parent_id": above,
-                "body": text,
+                "body": _rows.text(text),
                 "author": None,
                 "subreddit": "changemyview",
                 "provenance": f"post {row} chain {chain} text {place}",
@@ -141,8 +141,9 @@ def _chains(source: Path) -> Iterator[tuple[int, int, list[str]]]:
     for row, path in sorted(sheets.items()):
         for cells in _xlsx.rows(path):
             texts = [cell for cell in cells[1:] if cell is not None]
-            if texts and cells[0] is not None:
-                yield row, int(float(cells[0])), texts
+            chain = _rows.integer(cells[0]) if cells else None
+            if texts and chain is not None:
+                yield row, chain, texts
 
 
 def _lines(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import polars as pl
 
-from sad.build.frames import COMMENTS, SUBMISSIONS
 from sad.errors import DataError
 from sad.files import read_json
+from sad.importers import _rows
 
 _QUOTE = re.compile(r"\s*<quote>(.*?)</quote>\s*", re.DOTALL)
 
@@ -39,11 +39,7 @@ def read(source: Path) -> tuple[dict[str, pl.DataFrame], Counter[str]]:
             posts.append(_post(*next(nodes), path))
             link = f"t3_{posts[-1]['id']}"
             replies += [_reply(node, parent, link, path) for node, parent in nodes]
-    tables = {
-        "submissions": pl.DataFrame(posts, schema=SUBMISSIONS, strict=False),
-        "comments": pl.DataFrame(replies, schema=COMMENTS, strict=False),
-    }
-    return tables, Counter(submissions=len(posts), comments=len(replies))
+    return _rows.tables(posts, replies), Counter(submissions=len(posts), comments=len(replies))
 
 
 def _walk(root: Any, path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
@@ -67,11 +63,11 @@ def _walk(root: Any, path: Path) -> Iterator[tuple[dict[str, Any], str | None]]:
 def _common(node: dict[str, Any], path: Path) -> dict[str, Any]:
     extra = node.get("extra_data") or {}
     return {
-        "author": node.get("author"),
-        "created_utc": node.get("timestamp"),
-        "score": extra.get("ups"),
-        "subreddit": extra.get("subreddit"),
-        "permalink": extra.get("permalink"),
+        "author": _rows.text(node.get("author")),
+        "created_utc": _rows.integer(node.get("timestamp")),
+        "score": _rows.integer(extra.get("ups")),
+        "subreddit": _rows.text(extra.get("subreddit")),
+        "permalink": _rows.text(extra.get("permalink")),
         "provenance": f"{path.name}:{node['id']}",
     }
 
@@ -80,9 +76,9 @@ def _post(node: dict[str, Any], _: str | None, path: Path) -> dict[str, Any]:
     extra = node.get("extra_data") or {}
     return {
         "id": node["id"].removeprefix("t3_"),
-        "title": extra.get("title"),
+        "title": _rows.text(extra.get("title")),
         "selftext": _quoted(node["text"]),
-        "num_comments": extra.get("num_comments"),
+        "num_comments": _rows.integer(extra.get("num_comments")),
         **_common(node, path),
     }
 
@@ -100,6 +96,7 @@ def _reply(node: dict[str, Any], parent: str | None, link: str, path: Path) -> d
 
 def _quoted(text: str) -> str:
     """``text`` with upstream's ``<quote>`` marks written as the quoted lines they were."""
+    text = text.encode("utf-8", "replace").decode()  # no lone surrogates
     return _QUOTE.sub(
         lambda m: "\n\n> " + m[1].strip().replace("\n", "\n> ") + "\n\n", text
     ).strip()

@@ -54,6 +54,15 @@ def test_tree_file(tmp_path):
     assert comments["body"][1] == "> said before\n\nanswer"
 
 
+def test_tree_of_odd_values_reads_what_it_can(tmp_path):
+    source = tmp_path / "tree.json"
+    odd = {"timestamp": "abc", "extra_data": {"title": [1], "ups": 1e30}, "text": "x\ud83d y"}
+    source.write_text(json.dumps(_tree("a", **odd) | {}))
+    importers.run("tree", source, tmp_path / "out")
+    posts = pl.read_parquet(tmp_path / "out" / "submissions.parquet")
+    assert rows(posts, "id", "title", "created_utc", "selftext") == [("a", None, None, "x? y")]
+
+
 @pytest.mark.parametrize(
     "value", [[1], {"node": {"id": "a"}, "children": []}, {"id": "a", "text": "x"}, {"node": 3}]
 )

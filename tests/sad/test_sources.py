@@ -348,6 +348,8 @@ def test_jsonl(tmp_path):
             {"id": "g", "parent": "t3_1", "text": "to the post", "strategies": []},
             {"id": "e", "parent": "f"},
             {"id": "f", "parent": "e"},
+            {"id": "h", "parent": 1.0, "thread": 1.0, "text": "as pandas writes it"},
+            {"id": "i", "parent": {"a": 1}},
             {"text": "no id"},
         ],
     )  # fmt: skip
@@ -358,6 +360,7 @@ def test_jsonl(tmp_path):
     assert rows(tables["comments"], "id", "link_id", "parent_id") == [
         ("1", "t3_1", "t3_1"), ("b", "t3_1", "t1_1"), ("c", "t3_1", "t1_b"),
         ("d", None, "t3_gone"), ("e", None, "t1_f"), ("f", None, "t1_e"), ("g", "t3_1", "t3_1"),
+        ("h", "t3_1", "t1_1"),
     ]  # fmt: skip
     assert rows(tables["outcome"], "comment_id", "delta", "by") == [("1", True, "op")]
     assert rows(tables["labels"], "utterance_id", "stance", "strategies") == [

@@ -179,6 +179,33 @@ def test_matched_pairs_are_most_alike_first_and_one_to_one(tmp_path):
     assert counts["utterances"]["matched_pairs"] == 1
 
 
+def test_author_of_a_post_deleted_later_is_known_by_is_submitter(tmp_path):
+    replies = [
+        reply("a", "p", author="x", is_submitter=False),
+        reply("b", "a", author="alice", is_submitter=True),
+    ]
+    out, _ = _build(tmp_path, [post(author="[deleted]")], replies)
+    assert rows(folder.read(out, "utterances"), "utterance_id", "is_op", "stance") == [
+        ("t3_p", True, 1), ("t1_a", False, 0), ("t1_b", True, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_stated_outcome_does_not_depend_on_the_order_of_files(tmp_path, order):
+    parts = [[reply("a", "p")], [reply("a", "p", delta="true", delta_by="op")]]
+    files = [write_lines(tmp_path / f"RC{i}", part) for i, part in enumerate(parts)]
+    dump = Dumps((write_lines(tmp_path / "RS", [post()]),), tuple(files[:: 1 - 2 * order]))
+    build(dump, tmp_path / "o", PAPER, KEY)
+    found = folder.read(tmp_path / "o", "utterances").filter(utterance_id="t1_a")
+    assert rows(found, "delta", "delta_by") == [(True, "op")]
+
+
+@pytest.mark.parametrize("entry", ["t1_c.1", "t3_550e-84", "u/Jane Doe", "u/bob@x.org"])
+def test_takedown_of_other_forums_names(tmp_path, entry):
+    (tmp_path / "list").write_text(entry + "\n")
+    assert takedown.read(tmp_path / "list") == {entry.lower()}
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of its own of 1 MiB."""
