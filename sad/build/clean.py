@@ -107,6 +107,7 @@ def links(text: pl.Expr) -> pl.Expr:
     text = text.str.replace_all(rf"(?i){bare}", "")
     # What is left of links that are written wrongly, or that led nowhere from the start.
     text = text.str.replace_all(r"!?\[([^\[\]]*)\]\([\s()\[\]]*\)", "$1")
+    text = text.str.replace_all(r"!?\[([^\[\]\n]*)\]\([(\[\]]*(\s|$)", "$1$2")
     return text.str.replace_all(r"\]\(\s*\)", "]")
 
 

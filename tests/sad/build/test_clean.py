@@ -64,7 +64,7 @@ FOOT = "*Hello, users of CMV! This is a footnote from your moderators. Rules. Ha
         (
             "links",
             "[link](http://a.org and then\n\npara (an aside) stays",
-            "[link]( and then\n\npara (an aside) stays",
+            "link and then\n\npara (an aside) stays",
         ),
         ("links", "[[1]](http://x.org/a_(b)) and [home](/r/x)", "[1] and home"),
         ("links", "https://a.com—and then", "—and then"),
