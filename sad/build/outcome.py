@@ -12,21 +12,30 @@ def awards(nodes: pl.DataFrame) -> pl.DataFrame:
     """One row per award of a delta to a comment: ``award, parent`` (rows of nodes), ``by_op``.
 
     A confirmation by DeltaBot answers an award; the award answers the argument that won. ``by_op``
-    says whether the author of the post awarded it; where an author is deleted, the dump's
-    ``is_submitter`` decides, and null is unknown.
+    says whether the author of the post awarded it (``by_post_author``), null that nobody knows.
     """
-    rows = nodes.with_row_index("award").with_columns(pl.col("award").cast(pl.Int64))
+    rows = nodes.with_columns(
+        award=pl.int_range(pl.len(), dtype=pl.Int64), by_op=by_post_author(nodes)
+    )
     is_bot = pl.col("author").str.to_lowercase() == "deltabot"
     answered = rows.filter(is_bot & pl.col("body").str.contains(CONFIRMED)).select(award="parent")
-    posts = nodes.filter(pl.col("parent") < 0).select("thread_id", op="author")
-    known = pl.col("author").is_not_null() & pl.col("op").is_not_null()
-    by_op = pl.when(known).then(pl.col("author") == pl.col("op")).otherwise("is_submitter")
     return (
         rows.join(answered.unique(), on="award")
         .filter(pl.col("depth") > 1)
-        .join(posts, on="thread_id")
-        .select("award", "parent", by_op=by_op)
+        .select("award", "parent", "by_op")
     )
+
+
+def by_post_author(nodes: pl.DataFrame) -> pl.Series:
+    """Whether each node is by the author of its thread's post; null where nobody knows.
+
+    Where either author is unknown, as of a post deleted later, the dump's ``is_submitter`` tells.
+    """
+    posts = nodes.filter(pl.col("parent") < 0).select("thread_id", op="author")
+    with_op = nodes.join(posts, on="thread_id", how="left", maintain_order="left")
+    same = pl.col("author") == pl.col("op")
+    told = pl.coalesce(same, pl.col("is_submitter"))
+    return with_op.select(pl.when(pl.col("parent") < 0).then(True).otherwise(told)).to_series()
 
 
 def outcomes(nodes: pl.DataFrame, given: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:

@@ -27,7 +27,7 @@ from sad.build import (
     takedown,
 )  # fmt: skip
 from sad.build import folder as built
-from sad.build.outcome import awards, outcomes
+from sad.build.outcome import awards, by_post_author, outcomes
 from sad.build.settings import BuildSettings
 from sad.build.sources import Source
 from sad.build.threads import LOST, join
@@ -112,7 +112,7 @@ def _trees(
     nodes = nodes.with_columns(
         taken_down=takedown.named(taken_down),
         speaker=authors.speakers(nodes["author"], key),
-        is_op=stance.by_post_author(nodes),
+        is_op=by_post_author(nodes).fill_null(False),
     )
     nodes, changed = _clean(nodes, settings)
     kept, dropped = _filter(nodes, settings)

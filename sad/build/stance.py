@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from sad.build import clean, forest
+from sad.build.outcome import by_post_author
 
 CONFIDENCE = {"post": 0.97, "op": 0.99, "concession": 0.93, "answers_op": 0.89, "other": 0.65}
 """How sure each rule is: Laplace's (right + 1) / (n + 2) on the sample's gold (n = 431). It is
@@ -45,7 +46,7 @@ def by_structure(nodes: pl.DataFrame) -> pl.DataFrame:
     parent = nodes["parent"].to_numpy()
     is_post = parent < 0
     above = np.where(is_post, 0, parent)
-    is_op = by_post_author(nodes).to_numpy()
+    is_op = by_post_author(nodes).fill_null(False).to_numpy()
     awards = nodes["awards"].to_numpy()
     own = clean.quotes(pl.col("body").fill_null("").str.replace_all("&gt;", ">", literal=True))
     said = nodes.select(concedes(own).fill_null(False)).to_series()
@@ -65,15 +66,3 @@ def by_structure(nodes: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(
         {"stance": supports.astype(np.uint8), "rule": rule, "stance_confidence": confidence}
     )
-
-
-def by_post_author(nodes: pl.DataFrame) -> pl.Series:
-    """Whether each node is by the author of its thread's post.
-
-    Where either author is unknown, as of a post deleted later, the dump's ``is_submitter`` tells.
-    """
-    posts = nodes.filter(pl.col("parent") < 0).select("thread_id", op="author")
-    with_op = nodes.join(posts, on="thread_id", how="left", maintain_order="left")
-    same = pl.col("author") == pl.col("op")
-    told = pl.coalesce(same, pl.col("is_submitter")).fill_null(False)
-    return with_op.select((pl.col("parent") < 0) | told).to_series()

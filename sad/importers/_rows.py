@@ -59,6 +59,19 @@ def boolean(value: Any) -> bool | None:
     return known.get(str(value).lower())
 
 
+def of_reddit(item: dict[str, Any]) -> dict[str, Any]:
+    """The columns that posts and comments share, from fields with Reddit's names."""
+    score = item.get("score")
+    return {
+        "score": integer(item.get("ups") if score is None else score),
+        "subreddit": text(item.get("subreddit")),
+        "distinguished": text(item.get("distinguished")),
+        "stickied": boolean(item.get("stickied")),
+        "permalink": text(item.get("permalink")),
+        "retrieved_on": integer(item.get("retrieved_on")),
+    }
+
+
 def side(value: Any) -> int | None:
     """A stance, 1 (support) or 0 (oppose); anything else is null."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and value in (0, 1)

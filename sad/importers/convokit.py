@@ -163,12 +163,7 @@ def _common(utterance: Row, meta: Row) -> Row:
         "text": _rows.text(utterance.get("text")),
         "author": None if author == MISSING else _rows.text(author),
         "created_utc": _rows.integer(utterance.get("timestamp")),
-        "score": _rows.integer(_first(meta, "score", "ups")),
-        "subreddit": _rows.text(meta.get("subreddit")),
-        "distinguished": _rows.text(meta.get("distinguished")),
-        "stickied": _rows.boolean(meta.get("stickied")),
-        "permalink": _rows.text(meta.get("permalink")),
-        "retrieved_on": _rows.integer(meta.get("retrieved_on")),
+        **_rows.of_reddit(meta),
         "provenance": f"utterances.jsonl:{utterance.get('id')}",
     }
 

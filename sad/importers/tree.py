@@ -65,9 +65,7 @@ def _common(node: dict[str, Any], path: Path) -> dict[str, Any]:
     return {
         "author": _rows.text(node.get("author")),
         "created_utc": _rows.integer(node.get("timestamp")),
-        "score": _rows.integer(extra.get("ups")),
-        "subreddit": _rows.text(extra.get("subreddit")),
-        "permalink": _rows.text(extra.get("permalink")),
+        **_rows.of_reddit(extra),
         "provenance": f"{path.name}:{node['id']}",
     }
 

@@ -58,12 +58,7 @@ def _common(item: Row, where: str) -> Row:
     return {
         "author": _rows.text(item.get("author")),
         "created_utc": _rows.integer(item.get("created_utc")),
-        "score": _rows.integer(item.get("score")),
-        "subreddit": _rows.text(item.get("subreddit")),
-        "distinguished": _rows.text(item.get("distinguished")),
-        "stickied": _rows.boolean(item.get("stickied")),
-        "permalink": _rows.text(item.get("permalink")),
-        "retrieved_on": _rows.integer(item.get("retrieved_on")),
+        **_rows.of_reddit(item),
         "provenance": where,
     }
 
