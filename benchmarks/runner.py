@@ -17,7 +17,6 @@ from pydantic import Field
 
 from benchmarks import data, runs
 from sad.build import folder as built
-from sad.build.split import SPLITS
 from sad.errors import MissingExtraError, ModelError, SettingsError
 from sad.files import sha256, write_json, write_text
 from sad.settings import Settings, read_yaml
@@ -97,8 +96,8 @@ def scores_record(run: runs.Run, settings: RunSettings) -> dict[str, Any]:
 
 
 def _digest(folder: Path) -> str:
-    files = [built.shard(folder, "utterances", "train")]
-    files += [built.shard(folder, table, s) for table in ("dialogues", "examples") for s in SPLITS]
+    tables = ("utterances", "dialogues", "examples")
+    files = [file for table in tables for file in built.files(folder, table)]
     return " ".join(sha256(file)[:12] for file in files)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -57,7 +58,9 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="Small real models from PyPI packages.")
 stats_app = typer.Typer(no_args_is_help=True, help="Figures of a built folder.")
+sample_app = typer.Typer(no_args_is_help=True, help="Made-up dumps of any size.")
 app.add_typer(models_app, name="models")
+app.add_typer(sample_app, name="sample")
 app.add_typer(stats_app, name="stats")
 
 Built = Annotated[Path, typer.Argument(metavar="DIR", help="A built folder.")]
@@ -89,6 +92,14 @@ Takedown = Annotated[
         help="Ids (t3_X, t1_X) and authors (u/NAME) that must not be in the build, one a line.",
     ),
 ]
+
+
+class Executor(StrEnum):
+    """Where a build runs."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
+    RAY = "ray"
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -157,17 +168,39 @@ def build(
         bool,
         typer.Option("--allow-truncated", help="Keep the good lines of a damaged dump; counted."),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes at once; default: one per core, none if small."),
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option(min=1, help="Ranks of a stage; default: one per shard.")
+    ] = None,
+    executor: Annotated[Executor, typer.Option(help="Where the stages run.")] = Executor.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="A", help="With ray; default: a Ray of this machine.")
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=V", help="With slurm, such as partition=cpu or time=4:00:00."),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh/--resume", help="Start over, or go on with a build that stopped."),
+    ] = False,
 ) -> None:
     """Turn threads into dialogues.
+
+    A build that was stopped goes on where it was when the command is given again. The result never
+    depends on workers, tasks and executor.
 
     Example: sad build --submissions RS.zst --comments RC.zst --out built
     """
     from sad.build import authors
-    from sad.build import takedown as lists
+    from sad.build.engine import Execution
     from sad.build.pipeline import build as run
     from sad.build.settings import resolve
     from sad.build.sources import Dumps, Source, ThreadFolder
-    from sad.console import print_funnel, stages
+    from sad.console import print_funnel, stage_bars
     from sad.settings import merge, read_yaml
 
     chosen = [bool(submissions or comments), threads is not None, sample]
@@ -188,11 +221,15 @@ def build(
         source = ThreadFolder(threads)
     else:
         source = Dumps(tuple(submissions or ()), tuple(comments or ()), allow_truncated)
-    use_public_key = sample and author_key is None
-    key = authors.SAMPLE_KEY if use_public_key else authors.read_key(author_key, out)
-    listed = lists.read(takedown)
-    with stages() as on_stage:
-        counts = run(source, out, resolved, key, taken_down=listed, on_stage=on_stage)
+    key: bytes | Path = authors.SAMPLE_KEY
+    if not sample or author_key:
+        key = authors.key_file(author_key)
+    how = Execution(executor.value, workers, tasks, ray_address, tuple(sbatch or ()))
+    with stage_bars() as on_progress:
+        counts = run(
+            source, out, resolved, key,
+            taken_down=takedown, how=how, fresh=fresh, on_progress=on_progress,
+        )  # fmt: skip
     print_funnel(counts)
     if not counts["paths"]["dialogues"]:
         typer.echo("no dialogue is left: the funnel above says where they went", err=True)
@@ -307,6 +344,31 @@ def doctor() -> None:
 
     for line in report():
         typer.echo(line)
+
+
+@sample_app.command("generate")
+def sample_generate(
+    nodes: Annotated[int, typer.Option(min=1, help="Posts and comments in trees.")],
+    out: Out,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    noise: Annotated[
+        float, typer.Option(min=0, max=1, help="0: none; 0.2 resembles real dumps.")
+    ] = 0.2,
+    nodes_per_tree: Annotated[float, typer.Option(min=2, help="Mean size of a tree.")] = 61.0,
+) -> None:
+    """Write a made-up dump and the counts that a build of it must find.
+
+    Example: sad sample generate --nodes 100000 --seed 1 --out made
+    """
+    from sad.console import progress
+    from sad.sample.generate import generate
+
+    with progress("generating") as on_progress:
+        generate(out, nodes, seed, noise, nodes_per_tree, on_progress)
+    typer.echo(
+        f"wrote {out}/RS.zst, {out}/RC.zst and {out}/expected.json; next: sad build "
+        f"--submissions {out}/RS.zst --comments {out}/RC.zst --out DIR"
+    )
 
 
 @models_app.command("fetch")

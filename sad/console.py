@@ -44,6 +44,30 @@ def stages() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
+def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar per stage that is told (stage, units done, units); lines where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    )  # fmt: skip
+    bars: dict[str, Any] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+
+        def tell(stage: str, done: int, of: int) -> None:
+            if stage not in bars:
+                for bar in bars.values():
+                    progress.stop_task(bar)
+                bars[stage] = progress.add_task(stage, total=of or None)
+                if not console.is_terminal:
+                    console.print(f"{stage} ...")
+            progress.update(bars[stage], completed=done)
+
+        yield tell
+
+
+@contextmanager
 def progress(what: str) -> Iterator[Callable[..., None]]:
     """A bar that is told ``(done)`` or ``(done, total)``; nothing where there is no terminal."""
     from rich.progress import Progress

@@ -6,6 +6,7 @@
     │   ├── LabelError       4   a label or vote outside the closed set
     │   └── HandoverError    4   a file that a system hands to a task is not of its form
     ├── ModelError           4   weights that are missing, damaged or of another digest
+    ├── WorkerError          4   a process of a build failed elsewhere, or was killed
     └── MissingExtraError    5   an optional dependency is not installed
 
 The number is the exit code of the command line. A message says what is wrong, where, what to do.
@@ -13,7 +14,9 @@ The number is the exit code of the command line. A message says what is wrong, w
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
+from typing import Any
 
 
 class SadError(Exception):
@@ -48,9 +51,14 @@ class DataError(SadError):
         line: int | None = None,
         field: str | None = None,
     ) -> None:
-        self.path, self.line, self.field = str(path), line, field
+        self.path, self.message, self.line, self.field = str(path), message, line, field
         where = self.path + (f", line {line}" if line else "") + (f", {field}" if field else "")
         super().__init__(f"{where}: {message}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers send their errors to the parent process.
+        rest = {"line": self.line, "field": self.field}
+        return partial(type(self), **rest), (self.path, self.message)  # type: ignore[arg-type]
 
 
 class LabelError(DataError):
@@ -65,6 +73,21 @@ class ModelError(SadError):
     """Model weights are missing, damaged, or not the ones expected."""
 
     exit_code = 4
+
+
+class WorkerError(SadError):
+    """A process of a build failed elsewhere, or was killed.
+
+    Args:
+        message: what happened and what to do.
+        exit_code: that of the error that the process met.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, exit_code: int = 4) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class MissingExtraError(SadError):

@@ -32,9 +32,9 @@ def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(mode)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         message = f"cannot be written ({reason}); free the disk or choose another folder"
@@ -46,7 +46,7 @@ def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder beside ``path``, renamed to ``path`` on success.
+    """A temporary folder beside ``path``; on success it is flushed and renamed to ``path``.
 
     Raises:
         SettingsError: ``path`` is a file or holds something.
@@ -60,11 +60,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True
         ) as temporary:
             yield Path(temporary)
+            for inside in Path(temporary).rglob("*"):
+                _flush(inside)
             Path(temporary).chmod(0o755)
             Path(temporary).replace(path)
+            _flush(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(path, f"cannot be written ({reason}); free the disk") from error
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 
 import polars as pl
+import polars_hash as plh
 
 from sad.errors import DataError, SettingsError
 
@@ -16,14 +17,18 @@ SAMPLE_KEY = b"the sample's authors are invented, so this key is public"
 DEFAULT_KEY_FILE = Path("~/.config/sad/author.key")
 
 
-def read_key(path: Path | None, out: Path) -> bytes:
-    """The key in ``path`` (default ``~/.config/sad/author.key``), made once if missing.
+def key_file(path: Path | None) -> Path:
+    """``path``, by default ``~/.config/sad/author.key``."""
+    return (path or DEFAULT_KEY_FILE).expanduser().absolute()
+
+
+def read_key(path: Path, out: Path) -> bytes:
+    """The key in ``path``, made once if missing.
 
     Raises:
         SettingsError: the key would lie inside the output folder, or others may read it.
         DataError: the key file is empty or cannot be read.
     """
-    path = (path or DEFAULT_KEY_FILE).expanduser()
     if path.resolve().is_relative_to(out.resolve()):
         raise SettingsError(f"--author-key {path}: keep the key outside the output folder {out}")
     if not path.exists():
@@ -57,6 +62,16 @@ def key_digest(key: bytes) -> str:
 
 def speakers(authors: pl.Series, key: bytes) -> pl.Series:
     """HMAC-SHA-256 (16 hex digits) of each author; null stays null."""
-    names = authors.drop_nulls().unique().to_list()
-    hashed = {n: hmac.new(key, n.encode(), hashlib.sha256).hexdigest()[:16] for n in names}
-    return authors.replace_strict(hashed, default=None, return_dtype=pl.String)
+    names = authors.drop_nulls().unique()
+    try:
+        hashed = names.to_frame("name").select(
+            plh.col("name").chash.hmac_sha256(key=key.decode()).str.head(16)
+        )
+        digests = hashed.to_series()
+    except UnicodeDecodeError:  # the fast way takes a key of text only
+        digests = pl.Series([_hmac(key, name) for name in names], dtype=pl.String)
+    return authors.replace_strict(names, digests, default=None, return_dtype=pl.String)
+
+
+def _hmac(key: bytes, name: str) -> str:
+    return hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:16]

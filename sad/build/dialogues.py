@@ -1,29 +1,41 @@
-"""From kept nodes to dialogues: one per root-to-leaf path."""
+"""From kept nodes to dialogues: one per root-to-leaf path.
+
+N nodes, P paths, T turns of all paths together.
+"""
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import polars_hash as plh
 
-from sad.build import forest, near
+from sad.build import forest
 from sad.build.settings import BuildSettings
-
-COLUMNS = ("dialogue_id", "thread_id", "topic", "utterance_ids", "n_turns")
 
 Drops = dict[str, int]
 
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
-def paths(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, int, Drops]:
-    """Root-to-leaf paths of ``nodes``, how many there are, and how many were left out per rule.
 
-    Of a path: ``COLUMNS``, ``row`` (of its leaf in ``nodes``) and ``text_key`` (equal for paths
-    with the same texts). ``dialogue_id`` is the first 16 hex digits of SHA-1(thread_id + leaf_id),
-    as in the specification (11.1). Left out before anything is made of them, so that memory is
-    bounded: ``broken_path`` (under ``on_fail: drop_path``), ``min_turns``, and ``path_cap``: a
-    tree's paths are taken shortest first, ties by id, up to ``max_paths`` and
-    ``max_path_turns``.
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Root-to-leaf paths: ``leaf`` [P], ``offsets`` [P + 1] into ``turns`` [T] (rows of nodes)."""
+
+    leaf: forest.Index
+    offsets: forest.Index
+    turns: forest.Index
+    seen: int  # all there are
+    drops: Drops  # how many were left out per rule
+
+
+def paths(nodes: pl.DataFrame, settings: BuildSettings) -> Paths:
+    """The root-to-leaf paths of ``nodes``.
+
+    Left out before anything is made of them, so that memory is bounded: ``broken_path`` (under
+    ``on_fail: drop_path``), ``min_turns``, and ``path_cap``: a tree's paths are taken shortest
+    first, ties by id, up to ``max_paths`` and ``max_path_turns``.
     """
     parent = nodes["parent"].to_numpy()
     everything = forest.leaves(parent)
@@ -37,7 +49,8 @@ def paths(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, i
         "min_turns": int((whole & ~enough).sum()),
         "path_cap": int((~under).sum()),
     }
-    return _table(nodes, leaf[under]), len(everything), drops
+    offsets, turns = forest.root_to_leaf_paths(parent, leaf[under])
+    return Paths(leaf[under], offsets, turns, len(everything), drops)
 
 
 def _within_caps(thread: pl.Series, lengths: forest.Index, settings: BuildSettings) -> forest.Mask:
@@ -53,52 +66,39 @@ def _within_caps(thread: pl.Series, lengths: forest.Index, settings: BuildSettin
     return rows.select(ok=ok & (pl.col("turns") > 0)).to_series().to_numpy()
 
 
-def _table(nodes: pl.DataFrame, leaf: forest.Index) -> pl.DataFrame:
-    offsets, index = forest.root_to_leaf_paths(nodes["parent"].to_numpy(), leaf)
-    lengths = np.diff(offsets)
-    path = pl.Series(np.repeat(np.arange(len(leaf)), lengths))
-    steps = nodes.select("node_id", key=_text_key())[index].with_columns(path=path)
-    lists = steps.group_by("path", maintain_order=True).agg("node_id", "key")
-    heads = nodes.select("thread_id", "topic", "posted_utc", leaf_id="node_id")[leaf]
-    joined = (heads["thread_id"] + heads["leaf_id"]).to_list()
-    ids = [hashlib.sha1(text.encode()).hexdigest()[:16] for text in joined]
-    return heads.select(
-        "thread_id", "topic", "posted_utc",
-        dialogue_id=pl.Series(ids, dtype=pl.String),
-        utterance_ids=lists["node_id"],
-        n_turns=pl.Series(lengths),
-        text_key=lists["key"],
-        row=pl.Series(leaf),
-    ).select(*COLUMNS, "posted_utc", "row", "text_key")  # fmt: skip
+def ids(nodes: pl.DataFrame, leaf: forest.Index) -> pl.Series:
+    """``dialogue_id`` of the path to each ``leaf``.
 
-
-def _text_key() -> pl.Expr:
-    return pl.col("text").str.to_lowercase().str.replace_all(r"\W+", " ").str.strip_chars().hash(1)
-
-
-def select(
-    found: pl.DataFrame, nodes: pl.DataFrame, settings: BuildSettings
-) -> tuple[pl.DataFrame, Drops]:
-    """The dialogues kept of the paths ``found``, sorted on their id, and the drops per rule.
-
-    Earlier threads take precedence. ``duplicate_dialogue`` repeats all texts of another;
-    ``duplicate_target`` ends in the text of a dialogue of another tree; ``near_duplicate_target``
-    nearly so. Dialogues of one tree are never compared by their targets: they share their turns
-    by nature.
+    The first 16 hex digits of SHA-1(thread_id + leaf_id): specification 11.1.
     """
-    order = ["posted_utc", "thread_id", "dialogue_id"]
-    rows = found.sort(order, nulls_last=True)
-    drops = dict.fromkeys(("duplicate_dialogue", "duplicate_target", "near_duplicate_target"), 0)
-    if settings.dedup:
-        kept = rows.unique("text_key", keep="first", maintain_order=True)
-        drops["duplicate_dialogue"] = rows.height - kept.height
-        target = pl.col("text_key").list.last()
-        rows = kept.filter(pl.col("thread_id") == pl.col("thread_id").first().over(target))
-        drops["duplicate_target"] = kept.height - rows.height
-        if settings.near_duplicates is not None:
-            thread = rows["thread_id"].rank("dense").to_numpy().astype(np.int64)
-            texts = nodes["text"].gather(rows["row"])
-            again = pl.Series(near.repeats(texts, thread, settings.near_duplicates)) >= 0
-            drops["near_duplicate_target"] = int(again.sum())
-            rows = rows.filter(~again)
-    return rows.select(COLUMNS).sort("dialogue_id"), drops
+    heads = nodes.select("thread_id", "node_id")[leaf]
+    joined = heads.select(name=pl.col("thread_id") + pl.col("node_id"))
+    return joined.select(plh.col("name").nchash.sha1().str.head(16)).to_series()
+
+
+def text_keys(words: pl.Series) -> forest.Index:
+    """A number per node, equal for texts (``clean.normal``) with the same words; shape [N]."""
+    keys = words.to_frame("words").select(plh.col("words").nchash.xxh3_64()).to_series()
+    return keys.to_numpy().view(np.int64)
+
+
+def path_keys(nodes: pl.DataFrame, keys: forest.Index) -> forest.Index:
+    """A number per node, equal for paths with the same texts in the same order; shape [N]."""
+    depth = nodes["depth"].to_numpy().astype(np.uint64)
+    mixed = keys.view(np.uint64) ^ (depth * _ODD)
+    for _ in range(2):
+        mixed = (mixed ^ (mixed >> np.uint64(31))) * _ODD
+    return forest.sums(nodes["parent"].to_numpy(), mixed.view(np.int64))
+
+
+def utterance_ids(nodes: pl.DataFrame, lengths: forest.Index, turns: forest.Index) -> pl.Series:
+    """For each path, the list of the ids of its turns.
+
+    Args:
+        nodes: with ``utterance_id``.
+        lengths: turns of each path [P].
+        turns: their rows in ``nodes`` [T].
+    """
+    path = pl.Series("path", np.repeat(np.arange(len(lengths)), lengths)).set_sorted()
+    steps = pl.DataFrame({"path": path, "id": nodes["utterance_id"].gather(pl.Series(turns))})
+    return steps.group_by("path", maintain_order=True).agg("id")["id"]

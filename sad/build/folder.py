@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -62,15 +63,41 @@ EXAMPLES: dict[str, Any] = {
 }
 
 LABELS_RECORD = "labels.json"
-STRUCTURE = "stance.parquet"
+STRUCTURE = "stance"
 """Under ``.run/``: stance, confidence and source as the build saw them; votes may override them."""
 
 TABLES = {"utterances": UTTERANCES, "dialogues": DIALOGUES, "pairs": PAIRS, "examples": EXAMPLES}
 
 
-def shard(folder: Path, table: str, split: str) -> Path:
-    """The one file of ``table`` for ``split``."""
-    return folder / table / f"{split}-00000-of-00001.parquet"
+def shard(folder: Path, table: str, split: str, number: int, of: int) -> Path:
+    """The file of ``table`` for ``split`` that holds the threads of shard ``number``."""
+    return folder / table / f"{split}-{number:05d}-of-{of:05d}.parquet"
+
+
+def record(folder: Path, name: str, number: int) -> Path:
+    """The file of a table under ``.run/`` that holds the threads of shard ``number``."""
+    return folder / ".run" / name / f"{number:05d}.parquet"
+
+
+def files(folder: Path, table: str, split: str | None = None) -> list[Path]:
+    """The files of ``table``, of all splits unless one is named, in order.
+
+    Raises:
+        DataError: the folder is no finished build, or holds no such table or not all of it.
+    """
+    require_built(folder)
+    splits = ("train",) if table == "utterances" else SPLITS if split is None else (split,)
+    return [path for name in splits for path in _files(folder, table, name)]
+
+
+def _files(folder: Path, table: str, split: str) -> list[Path]:
+    there = sorted((folder / table).glob(f"{split}-*-of-*.parquet"))
+    total = int(there[-1].stem[-5:]) if there else 1
+    whole = [shard(folder, table, split, number, total) for number in range(total)]
+    if missing := [path for path in whole if path not in there]:
+        hint = "label the folder first" if table == "examples" else "build the folder again"
+        raise DataError(missing[0], f"is missing; {hint}")
+    return whole
 
 
 def read(folder: Path, table: str, split: str | None = None) -> pl.DataFrame:
@@ -79,23 +106,24 @@ def read(folder: Path, table: str, split: str | None = None) -> pl.DataFrame:
     Raises:
         DataError: the folder is no finished build, or holds no such table or a damaged one.
     """
-    require_built(folder)
-    splits = ("train",) if table == "utterances" else SPLITS if split is None else (split,)
-    frames = []
-    for name in splits:
-        path = shard(folder, table, name)
-        try:
-            frames.append(pl.read_parquet(path, glob=False))
-        except FileNotFoundError:
-            hint = "label the folder first" if table == "examples" else "build the folder again"
-            raise DataError(path, f"is missing; {hint}") from None
-        except (pl.exceptions.PolarsError, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise DataError(path, f"is not a readable Parquet file ({reason})") from None
-        missing = [column for column in TABLES[table] if column not in frames[-1].columns]
-        if missing:
-            raise DataError(path, "the column is missing", field=missing[0])
-    return pl.concat(frames)
+    return pl.concat([read_file(path, table) for path in files(folder, table, split)])
+
+
+def read_file(path: Path, table: str) -> pl.DataFrame:
+    """The rows of one file of ``table``.
+
+    Raises:
+        DataError: the file is damaged or lacks a column.
+    """
+    try:
+        frame = pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(path, f"is not a readable Parquet file ({reason})") from None
+    missing = [column for column in TABLES[table] if column not in frame.columns]
+    if missing:
+        raise DataError(path, "the column is missing", field=missing[0])
+    return frame
 
 
 def is_labelled(folder: Path) -> bool:
@@ -147,6 +175,9 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SettingsError(f"{folder}: another sad command is writing it; wait") from None
-        for left_over in folder.rglob(f".*{TEMPORARY}"):  # of a command that was killed
-            left_over.unlink()
+        for left_over in list(folder.rglob(f".*{TEMPORARY}")):  # of a command that was killed
+            if left_over.is_dir():
+                shutil.rmtree(left_over)
+            else:
+                left_over.unlink(missing_ok=True)
         yield

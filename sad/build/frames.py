@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -71,14 +73,8 @@ def write_parquet(frame: pl.DataFrame, path: Path) -> None:
 
     Row groups hold 10,000 rows so that dataset viewers page through them cheaply.
     """
-    with atomic(path) as temporary:
-        try:
-            frame.write_parquet(temporary, compression="zstd", row_group_size=10_000)
-        except pl.exceptions.PolarsError as error:
-            # A full disk comes wrapped in an error of the format.
-            if number := re.search(r"os error (\d+)", str(error)):
-                raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
-            raise
+    with atomic(path) as temporary, _plain_os_errors():
+        frame.write_parquet(temporary, compression="zstd", row_group_size=10_000)
 
 
 def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:
@@ -87,8 +83,22 @@ def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:
     Raises:
         DataError: the file is missing, damaged, or lacks a column or its type.
     """
+    return pl.concat(read_batches(path, schema, None))
+
+
+def read_batches(path: Path, schema: Schema, rows: int | None) -> Iterator[pl.DataFrame]:
+    """``read_parquet``, ``rows`` rows at a time; one batch at least.
+
+    Raises:
+        DataError: the file is missing, damaged, or lacks a column or its type.
+    """
     try:
-        frame = pl.read_parquet(path, glob=False)
+        lazy = pl.scan_parquet(path, glob=False)
+        _check_columns(path, lazy.collect_schema(), schema)
+        lazy = lazy.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        total = lazy.select(pl.len()).collect().item()
+        for start in range(0, max(total, 1), rows or max(total, 1)):
+            yield lazy.slice(start, rows).collect()
     except FileNotFoundError:
         raise DataError(
             path, "is missing; make the folder again with 'sad import' or 'sad build'"
@@ -96,13 +106,35 @@ def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(path, f"is not a readable Parquet file ({reason})") from None
+
+
+def _check_columns(path: Path, found: pl.Schema, schema: Schema) -> None:
     for name, dtype in schema.items():
-        if name not in frame.columns:
+        if name not in found:
             raise DataError(path, "the column is missing", field=name)
-        if frame.schema[name] not in (dtype, pl.Null):
-            found = frame.schema[name]
-            raise DataError(path, f"expected {dtype.__name__}, found {found}", field=name)
-    return frame.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+        if found[name] not in (dtype, pl.Null):
+            raise DataError(path, f"expected {dtype.__name__}, found {found[name]}", field=name)
+
+
+def write_ipc(frame: pl.DataFrame, path: Path, rows: int | None = None) -> None:
+    """Write ``frame`` to ``path`` uncompressed, ``rows`` rows to a record batch: for other stages.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    with _plain_os_errors():
+        frame.write_ipc(path, record_batch_size=rows)
+
+
+@contextmanager
+def _plain_os_errors() -> Iterator[None]:
+    """A full disk comes wrapped in an error of the format."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
+        raise
 
 
 def write_threads(folder: Path, tables: dict[str, pl.DataFrame]) -> None:
@@ -113,15 +145,22 @@ def write_threads(folder: Path, tables: dict[str, pl.DataFrame]) -> None:
         write_parquet(rows.select(list(schema)).sort(key), folder / f"{name}.parquet")
 
 
-def read_threads(folder: Path) -> dict[str, pl.DataFrame]:
-    """The three tables of the thread folder at ``folder``."""
+def read_table(folder: Path, name: str, rows: int | None = None) -> Iterator[pl.DataFrame]:
+    """The table ``name`` of the thread folder at ``folder``, ``rows`` rows at a time.
+
+    Raises:
+        DataError: the folder or the table is missing or damaged, or a row has no id.
+    """
     if not folder.is_dir():
         raise DataError(folder, "is not a thread folder")
-    tables = {}
-    for name, schema in TABLES.items():
-        path = folder / f"{name}.parquet"
-        tables[name] = read_parquet(path, schema)
-        key = next(iter(schema))
-        if tables[name][key].null_count():
+    path, schema = folder / f"{name}.parquet", TABLES[name]
+    key = next(iter(schema))
+    for batch in read_batches(path, schema, rows):
+        if batch[key].null_count():
             raise DataError(path, "a row has no id", field=key)
-    return tables
+        yield batch
+
+
+def read_threads(folder: Path) -> dict[str, pl.DataFrame]:
+    """The tables of the thread folder at ``folder``."""
+    return {name: pl.concat(read_table(folder, name)) for name in TABLES}

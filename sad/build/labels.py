@@ -42,42 +42,58 @@ def apply(folder: Path, labels: pl.DataFrame, record: dict[str, Any]) -> int:
         DataError: an utterance of the folder has no label.
     """
     with built.locked(folder):
-        utterances = built.read(folder, "utterances")
+        files = built.files(folder, "utterances")
         new = labels.select(list(LABELS)).rename({"stance": "voted"})
-        # Stances start again from the build's: those in the table may be of earlier votes.
-        structure = read_parquet(folder / ".run" / built.STRUCTURE, _STRUCTURE)
-        bare = utterances.drop(
-            "stance", "stance_confidence", "strategies", "strategy_mask", "spans", "label_source"
-        )
-        joined = bare.join(structure, on="utterance_id", how="left", maintain_order="left")
-        joined = joined.join(new, on="utterance_id", how="left", maintain_order="left")
-        missing = joined.filter(pl.col("strategies").is_null())
-        if missing.height:
-            first = missing["utterance_id"][0]
-            message = f"{missing.height} utterances have no label, the first is {first}"
-            raise DataError(folder, f"{message}; label the whole folder")
-        # The confidence is the build's: of a stance that votes decided, the votes tell it.
-        confidence = pl.when(pl.col("voted").is_null()).then("stance_confidence")
-        source = pl.col("label_source").str.replace(r"^stance:structure\b", pl.col("stance_source"))
-        joined = joined.with_columns(
-            stance=pl.coalesce("voted", "stance"),
-            stance_confidence=confidence,
-            label_source=pl.when(pl.col("voted").is_null()).then(source).otherwise("label_source"),
-        )
-        joined = joined.select(list(built.UTTERANCES))
+        _require_all(folder, files, new)
         # Until the record is there again, the folder counts as unlabelled.
         (folder / ".run" / built.LABELS_RECORD).unlink(missing_ok=True)
         write_card(folder, labelled=False)
-        write_parquet(joined, built.shard(folder, "utterances", "train"))
-        n = sum(_write_examples(folder, split, joined) for split in SPLITS)
+        n = 0
+        for number, path in enumerate(files):
+            utterances = _labelled(folder, number, built.read_file(path, "utterances"), new)
+            write_parquet(utterances, path)
+            n += sum(_write_examples(folder, s, number, len(files), utterances) for s in SPLITS)
         write_card(folder, labelled=True)
         write_json(folder / ".run" / built.LABELS_RECORD, record)
         built.note(folder, f"labelled {n} examples: {record}")
     return n
 
 
-def _write_examples(folder: Path, split: str, utterances: pl.DataFrame) -> int:
-    dialogues = built.read(folder, "dialogues", split)
+def _require_all(folder: Path, files: list[Path], new: pl.DataFrame) -> None:
+    known = new.filter(pl.col("strategies").is_not_null()).select("utterance_id")
+    ids = pl.concat(built.read_file(path, "utterances").select("utterance_id") for path in files)
+    missing = ids.join(known, on="utterance_id", how="anti", maintain_order="left")
+    if missing.height:
+        message = f"{missing.height} utterances have no label, the first is {missing.item(0, 0)}"
+        raise DataError(folder, f"{message}; label the whole folder")
+
+
+def _labelled(
+    folder: Path, number: int, utterances: pl.DataFrame, new: pl.DataFrame
+) -> pl.DataFrame:
+    # Stances start again from the build's: those in the table may be of earlier votes.
+    structure = read_parquet(built.record(folder, built.STRUCTURE, number), _STRUCTURE)
+    bare = utterances.drop(
+        "stance", "stance_confidence", "strategies", "strategy_mask", "spans", "label_source"
+    )
+    joined = bare.join(structure, on="utterance_id", how="left", maintain_order="left")
+    joined = joined.join(new, on="utterance_id", how="left", maintain_order="left")
+    # The confidence is the build's: of a stance that votes decided, the votes tell it.
+    confidence = pl.when(pl.col("voted").is_null()).then("stance_confidence")
+    source = pl.col("label_source").str.replace(r"^stance:structure\b", pl.col("stance_source"))
+    joined = joined.with_columns(
+        stance=pl.coalesce("voted", "stance"),
+        stance_confidence=confidence,
+        label_source=pl.when(pl.col("voted").is_null()).then(source).otherwise("label_source"),
+    )
+    return joined.select(list(built.UTTERANCES))
+
+
+def _write_examples(
+    folder: Path, split: str, number: int, of: int, utterances: pl.DataFrame
+) -> int:
+    path = built.shard(folder, "dialogues", split, number, of)
+    dialogues = built.read_file(path, "dialogues")
     turn = pl.struct(stance=pl.col("stance"), text=pl.col("text"), strategies=pl.col("strategies"))
     turns = (
         dialogues.select("dialogue_id", "topic", utterance_id="utterance_ids")
@@ -100,5 +116,6 @@ def _write_examples(folder: Path, split: str, utterances: pl.DataFrame) -> int:
         target_strategies=target.field("strategies"),
         target=target.field("text"),
     )
-    write_parquet(examples.match_to_schema(built.EXAMPLES), built.shard(folder, "examples", split))
+    path = built.shard(folder, "examples", split, number, of)
+    write_parquet(examples.match_to_schema(built.EXAMPLES), path)
     return examples.height

@@ -7,28 +7,29 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from sad.build.clean import STOP_WORDS
-
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-_STOP_WORD = rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b"
 _ENGLISH_SHARE = 0.25
 """Prose with that many English function words is English: the slow identifier need not look.
 English runs at 0.4 to 0.5; of other languages only shared words (in, an, all) count."""
 
 
-def foreign(texts: pl.Series, wanted: str, least: float) -> pl.Series:
+def foreign(texts: pl.Series, share: pl.Series, wanted: str, least: float) -> pl.Series:
     """Whether each text is in another language than ``wanted`` with probability ``least`` or more.
 
     By py3langid (Lui and Baldwin 2012), whose model comes with its package.
+
+    Args:
+        texts: the texts.
+        share: English function words among the words of each; not a number: no words.
+        wanted: ISO 639-1.
+        least: a probability.
     """
-    words = texts.str.count_matches(r"\S+")
-    share = texts.str.count_matches(_STOP_WORD) / words
-    unsure = ((words > 0) & ~((share >= _ENGLISH_SHARE) & (wanted == "en"))).fill_null(False)
-    rows = unsure.arg_true()
+    unsure = share.is_not_nan() & ~((share >= _ENGLISH_SHARE) & (wanted == "en"))
+    rows = unsure.fill_null(False).arg_true()
     found = [_is_foreign(text, wanted, least) for text in texts.gather(rows)]
-    result = pl.Series(texts.name, [False], dtype=pl.Boolean).new_from_index(0, len(texts))
+    result = pl.repeat(False, len(texts), eager=True)
     return result.scatter(rows, found) if found else result
 
 

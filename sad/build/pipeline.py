@@ -1,36 +1,30 @@
-"""The build: from a source of threads to a folder of dialogues."""
+"""The build: from a source of threads to a folder of dialogues, stage by stage.
+
+A stage reads files and leaves files (``engine``), so a build that was stopped goes on where it was.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from sad.build import (
-    authors,
-    clean,
-    dialogues,
-    forest,
-    frames,
-    pairs,
-    rules,
-    split,
-    stance,
-    takedown,
-)  # fmt: skip
+from sad.build import authors, choose, partition, trees, write
 from sad.build import folder as built
-from sad.build.outcome import awards, by_post_author, outcomes
+from sad.build.engine import Engine, Execution, Progress, counts_of, started
+from sad.build.job import Job
 from sad.build.settings import BuildSettings
 from sad.build.sources import Source
-from sad.build.threads import LOST, join
+from sad.build.stages import IN_ORDER
+from sad.build.threads import LOST
 from sad.errors import DataError, SettingsError
 from sad.files import read_json, sha256, write_json, write_text
 from sad.release.card import write_card
@@ -40,211 +34,128 @@ log = logging.getLogger(__name__)
 
 Counts = dict[str, dict[str, Any]]
 
+_SMALL_BYTES = 8 << 20
+"""Inputs below that are built in this process, where the start of workers would cost the most."""
+
 
 def build(
     source: Source,
     out: Path,
     settings: BuildSettings,
-    key: bytes,
+    key: bytes | Path,
     *,
-    taken_down: frozenset[str] = frozenset(),
-    on_stage: Callable[[str], None] = lambda _: None,
+    taken_down: frozenset[str] | Path | None = frozenset(),
+    how: Execution = Execution(),
+    fresh: bool = False,
+    on_progress: Progress = lambda *_: None,
 ) -> Counts:
     """The counts per stage of the finished build in ``out``.
 
-    A finished build with the same settings, input, takedown list and key is left as it is.
+    A finished build with the same settings, input, takedown list and key is left as it is; an
+    unfinished one is resumed. ``key`` and ``taken_down`` are values or the files that hold them;
+    ``fresh`` forgets whatever is in ``out``.
 
     Raises:
         SettingsError: ``out`` was built from something else, or is not ours.
         DataError: the input cannot be read or the folder cannot be written.
+        WorkerError: a worker failed or was killed; the same call resumes.
     """
     _refuse_foreign(out)
     with built.locked(out):
-        on_stage("checking the input")
-        manifest = _manifest(source, key, taken_down)
-        if _is_done(out, settings, manifest):
+        on_progress("checking the input", 0, 0)
+        job = Job(source, settings, out, out / ".run" / "work", key, taken_down)
+        manifest = _manifest(job)
+        if fresh:
+            (out / ".run" / "done").unlink(missing_ok=True)
+        elif _is_done(out, settings, manifest):
             log.info("%s is already built with these settings", out)
+            _remove(out / ".run" / "work")
             return built.counts(out)
-        run = out / ".run"
-        (run / built.LABELS_RECORD).unlink(missing_ok=True)
-        write_text(run / "settings.yaml", settings.to_yaml())
-        write_json(run / "manifest.json", manifest)
-
-        def stage(name: str) -> None:
-            built.note(out, name)
-            on_stage(name)
-
-        stage("reading")
-        tables, read_counts = source.read(settings)
-        tree = _trees(tables, settings, key, taken_down, stage)
-        counts = {"read": read_counts} | _write(tree, out, settings, stage)
-        write_json(run / "counts.json", counts)
+        job = _prepared(job, manifest, fresh=fresh)
+        small = sum(path.stat().st_size for path in source.files()) < _SMALL_BYTES
+        in_process = how.executor == "local" and how.workers is None and small
+        with started(how, job.work, job, on_progress, in_process=in_process) as engine:
+            counts = _run(engine, job)
+        write_json(out / ".run" / "counts.json", counts)
         write_card(out, labelled=False)
-        write_text(run / "done", settings.digest() + "\n")
+        write_text(out / ".run" / "done", settings.digest() + "\n")
         built.note(out, f"built {counts['paths']['dialogues']} dialogues")
+        _remove(out / ".run" / "work")
         return counts
 
 
-@dataclass(frozen=True, slots=True)
-class _Trees:
-    """Kept nodes, all dropped ones (node_id, thread_id, rule), and what was counted."""
-
-    kept: pl.DataFrame
-    dropped: pl.DataFrame
-    counts: Counts
-
-
-def _trees(
-    tables: dict[str, pl.DataFrame],
-    settings: BuildSettings,
-    key: bytes,
-    taken_down: frozenset[str],
-    on_stage: Callable[[str], None],
-) -> _Trees:
-    """Joined, labelled, cleaned and filtered nodes."""
-    on_stage("joining threads")
-    threads = join(tables["submissions"], tables["comments"])
-    seen = tables["submissions"].height + tables["comments"].height
-    left_out = {name: threads.counts[name] for name in ("duplicates", *LOST)}
-    counts = {"threads": _stage(seen, threads.nodes.height, left_out, **threads.counts)}
-    on_stage("cleaning and filtering")
-    nodes = _label(threads.nodes, tables["outcome"], tables.get("labels"))
-    nodes = nodes.with_columns(
-        taken_down=takedown.named(taken_down),
-        speaker=authors.speakers(nodes["author"], key),
-        is_op=by_post_author(nodes).fill_null(False),
-    )
-    nodes, changed = _clean(nodes, settings)
-    kept, dropped = _filter(nodes, settings)
-    drops = dict(dropped["rule"].value_counts().sort("rule").iter_rows())
-    untimed = nodes.filter((pl.col("parent") < 0) & pl.col("posted_utc").is_null()).height
-    counts["nodes"] = _stage(
-        nodes.height, kept.height, drops, changed=changed, threads_without_time=untimed
-    )
-    return _Trees(kept, pl.concat([threads.dropped, dropped]), counts)
+def _prepared(job: Job, manifest: dict[str, Any], *, fresh: bool) -> Job:
+    """The job with a folder of its own to work in; what an other build left is removed."""
+    whole = json.dumps([job.settings.dump(), manifest], sort_keys=True, default=str)
+    work = job.work / hashlib.sha256(whole.encode()).hexdigest()[:16]
+    run = job.out / ".run"
+    if fresh or not work.is_dir():
+        _remove(job.work)
+        _remove(*(job.out / table for table in built.TABLES))
+        _remove(*(run / name for name in ("dropped", built.STRUCTURE)))
+        (run / built.LABELS_RECORD).unlink(missing_ok=True)
+        write_text(run / "settings.yaml", job.settings.to_yaml())
+        write_json(run / "manifest.json", manifest)
+        work.mkdir(parents=True)
+    else:
+        log.info("resuming the build in %s", job.out)
+    return Job(job.source, job.settings, job.out, work, job.key, job.taken_down)
 
 
-def _write(
-    trees: _Trees, out: Path, settings: BuildSettings, on_stage: Callable[[str], None]
-) -> Counts:
-    """Dialogues, splits and all tables of the folder."""
-    on_stage("walking paths")
-    kept, counts = trees.kept, dict(trees.counts)
-    found, seen, drops = dialogues.paths(kept, settings)
-    on_stage("looking for duplicates")
-    chosen, repeated = dialogues.select(found, kept, settings)
-    per_tree = found["thread_id"].value_counts()["count"].sort(descending=True)
-    counts["paths"] = _stage(
-        seen, chosen.height, drops | repeated, paths=seen, dialogues=chosen.height,
-        most_paths_of_a_tree=max(per_tree, default=0),
-        paths_of_the_top_percent_of_trees=int(per_tree.head(-(-len(per_tree) // 100)).sum()),
-    )  # fmt: skip
-    on_stage("splitting")
-    posted = kept.select("thread_id", "posted_utc").unique()
-    chosen, grouped = split.assign(chosen, posted, settings.split)
-    sizes = {name: chosen.filter(pl.col("split") == name).height for name in split.SPLITS}
-    used = chosen["utterance_ids"].explode().unique()
-    on_stage("writing")
-    utterances = _utterances(kept).filter(pl.col("utterance_id").is_in(used.implode()))
-    unused = {"in_no_dialogue": kept.height - utterances.height}
-    matched = pairs.match(utterances, chosen)
-    counts["utterances"] = _stage(
-        kept.height, utterances.height, unused, matched_pairs=matched.height
-    )
-    counts["splits"] = _stage(chosen.height, sum(sizes.values()), {}, **sizes, **grouped)
-    rows = kept.select("node_id", "thread_id", rule=pl.lit("in_no_dialogue"))
-    rows = rows.filter(~pl.col("node_id").is_in(used.implode()))
-    lost = pl.concat([trees.dropped, rows]).sort("thread_id", "node_id", "rule")
-    frames.write_parquet(lost, out / ".run" / "dropped.parquet")
-    by_structure = utterances.select(
-        "utterance_id", "stance", "stance_confidence", stance_source="label_source"
-    )
-    frames.write_parquet(by_structure, out / ".run" / built.STRUCTURE)
-    frames.write_parquet(utterances, built.shard(out, "utterances", "train"))
-    for name in split.SPLITS:
-        for table, rows in (("dialogues", chosen), ("pairs", matched)):
-            mine = rows.filter(pl.col("split") == name).select(list(built.TABLES[table]))
-            frames.write_parquet(mine.sort(mine.columns[0]), built.shard(out, table, name))
-    return counts
+def _remove(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _label(nodes: pl.DataFrame, known: pl.DataFrame, stated: pl.DataFrame | None) -> pl.DataFrame:
-    """``nodes`` with ``delta``, ``delta_by``, ``stance``, ``stance_confidence``, ``label_source``.
-
-    A stance that the source states comes before the rules of ``stance``.
-    """
-    given = awards(nodes)
-    found = outcomes(nodes, given, known).select("node_id", "delta", delta_by="by")
-    nodes = nodes.join(found, on="node_id", how="left", maintain_order="left")
-    row = pl.int_range(pl.len(), dtype=pl.Int64)
-    nodes = nodes.with_columns(awards=row.is_in(given["award"].implode()))
-    ruled = stance.by_structure(nodes)
-    nodes = nodes.with_columns(
-        ruled["stance"], ruled["stance_confidence"], label_source=pl.lit("stance:structure")
-    )
-    if stated is None:
-        return nodes
-    told = stated.filter(pl.col("stance").is_in([0, 1]))
-    told = told.unique("utterance_id", keep="first", maintain_order=True)
-    told = told.select(node_id="utterance_id", told="stance")
-    nodes = nodes.join(told, on="node_id", how="left", maintain_order="left")
-    is_told = pl.col("told").is_not_null()
-    return nodes.with_columns(
-        stance=pl.coalesce("told", "stance"),
-        stance_confidence=pl.when(is_told).then(stance.STATED).otherwise("stance_confidence"),
-        label_source=pl.when(is_told).then(pl.lit("stance:source")).otherwise("label_source"),
-    ).drop("told")
+def _run(engine: Engine, job: Job) -> Counts:
+    """Run all stages; the counts of the build."""
+    for make in IN_ORDER:
+        stage = make(job)
+        built.note(job.out, stage.name)
+        engine.run(stage)
+    chosen = next(counts_of(job.work, choose.stage(job)))
+    tree = _sum(counts_of(job.work, trees.stage(job)))
+    table = _sum(counts_of(job.work, write.stage(job)))
+    return {
+        "read": job.source.counts(partition.read_counts(job)),
+        **_of_trees(tree),
+        "paths": _stage(
+            tree["paths"], chosen["dialogues"], tree["paths_dropped"] | chosen["dropped"],
+            paths=tree["paths"],
+            **{k: chosen[k] for k in chosen if k not in ("dropped", "splits")},
+        ),
+        "utterances": _stage(
+            tree["kept"], table["utterances"],
+            {"in_no_dialogue": tree["kept"] - table["utterances"]},
+            matched_pairs=table["matched_pairs"],
+        ),
+        "splits": _stage(chosen["dialogues"], chosen["dialogues"], {}, **chosen["splits"]),
+    }  # fmt: skip
 
 
-def _clean(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, dict[str, int]]:
-    """``nodes`` with ``text``, ``n_words`` and ``topic``; and how many texts each step changed."""
-    nodes = nodes.with_columns(text=pl.col("body").fill_null(""))
-    changed = {}
-    for name in settings.clean:
-        before = nodes["text"]
-        nodes = nodes.with_columns(text=clean.STEPS[name](pl.col("text")))
-        changed[name] = int((before != nodes["text"]).sum())
-    title = pl.col("title").fill_null("")
-    topic = clean.topic(title) if settings.clean else title
-    posts = nodes.filter(pl.col("parent") < 0)
-    posts = posts.select("thread_id", topic=topic)
-    nodes = nodes.join(posts, on="thread_id", how="left", maintain_order="left")
-    n_words = pl.col("text").str.count_matches(r"\S+").cast(pl.Int64)
-    return nodes.with_columns(n_words=n_words), changed
+def _of_trees(tree: dict[str, Any]) -> Counts:
+    lost = {name: tree["threads"][name] for name in ("duplicates", *LOST)}
+    known = {name: n for name, n in tree["threads"].items() if name != "seen"}
+    return {
+        "threads": _stage(tree["threads"]["seen"], tree["nodes"], lost, **known),
+        "nodes": _stage(
+            tree["nodes"], tree["kept"], dict(sorted(tree["dropped"].items())),
+            changed=tree["changed"], threads_without_time=tree["threads_without_time"],
+        ),
+    }  # fmt: skip
 
 
-def _filter(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The nodes kept, with their ``parent`` rows renumbered; and the dropped with their rule.
-
-    ``is_leaf`` says of a kept node that nothing answered it before the filter either.
-    """
-    parent = nodes["parent"].to_numpy()
-    has_reply = pl.Series(parent[parent >= 0]).implode()
-    nodes = nodes.with_columns(
-        rule=rules.reason(settings), is_leaf=~pl.int_range(pl.len()).is_in(has_reply)
-    )
-    lost = pl.Series(forest.inherited(nodes["rule"].is_not_null().to_numpy(), parent))
-    rule: pl.Expr = pl.when(lost).then(pl.col("rule").fill_null(rules.PRUNED))
-    if not settings.include_post:
-        # The post stays the root while its subtree is judged, and is no turn afterwards.
-        left_out = pl.Series(parent < 0) & ~lost
-        rule = pl.when(left_out).then(pl.lit("post_left_out")).otherwise(rule)
-        lost |= left_out
-    nodes = nodes.with_columns(rule=rule)
-    place = pl.Series(np.where(lost.to_numpy(), -1, np.cumsum(~lost.to_numpy()) - 1))
-    new = np.where(parent >= 0, place.to_numpy()[np.maximum(parent, 0)], -1)
-    kept = nodes.with_columns(parent=pl.Series(new)).filter(~lost).drop("rule")
-    return kept, nodes.filter(lost).select("node_id", "thread_id", "rule")
-
-
-def _utterances(kept: pl.DataFrame) -> pl.DataFrame:
-    rows = kept.with_columns(
-        utterance_id="node_id",
-        strategies=pl.lit(None, built.UTTERANCES["strategies"]),
-        strategy_mask=pl.lit(None, pl.UInt8),
-        spans=pl.lit(None, built.SPANS),
-    )
-    return rows.select(list(built.UTTERANCES)).sort("thread_id", "depth", "utterance_id")
+def _sum(units: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The counts of all units added up, also those within a count."""
+    total: dict[str, Any] = {}
+    for counts in units:
+        for name, value in counts.items():
+            if isinstance(value, dict):
+                known = total.get(name, {})
+                total[name] = {k: known.get(k, 0) + value.get(k, 0) for k in {**known, **value}}
+            else:
+                total[name] = total.get(name, 0) + value
+    return total
 
 
 def _stage(seen: int, kept: int, dropped: dict[str, int], **more: Any) -> dict[str, Any]:
@@ -258,14 +169,15 @@ def _refuse_foreign(out: Path) -> None:
         raise SettingsError(f"{out} holds something that is not a build; choose another folder")
 
 
-def _manifest(source: Source, key: bytes, taken_down: frozenset[str]) -> dict[str, Any]:
-    for path in source.files():
+def _manifest(job: Job) -> dict[str, Any]:
+    for path in job.source.files():
         if not path.is_file():
             raise DataError(path, "is missing")
+    listed = "\n".join(sorted(job.takedowns()))
     return {
-        "inputs": sorted(sha256(path) for path in source.files()),
-        "takedown": hashlib.sha256("\n".join(sorted(taken_down)).encode()).hexdigest()[:16],
-        "author_key": authors.key_digest(key),
+        "inputs": sorted(sha256(path) for path in job.source.files()),
+        "takedown": hashlib.sha256(listed.encode()).hexdigest()[:16],
+        "author_key": authors.key_digest(job.author_key()),
         "versions": {
             "sad-dialogue": version("sad-dialogue"),
             "polars": pl.__version__,
@@ -277,7 +189,7 @@ def _manifest(source: Source, key: bytes, taken_down: frozenset[str]) -> dict[st
 def _is_done(out: Path, settings: BuildSettings, manifest: dict[str, Any]) -> bool:
     """Whether ``out`` holds this very build; refuses one that was made of something else.
 
-    A build that was not finished holds nothing to lose and is made anew.
+    A build that was not finished holds nothing to lose.
     """
     run = out / ".run"
     if not (run / "done").exists():
@@ -291,5 +203,7 @@ def _is_done(out: Path, settings: BuildSettings, manifest: dict[str, Any]) -> bo
         others.append(f"version of {ours} ({before['versions'][ours]})")
     if others:
         names = ", ".join(others)
-        raise SettingsError(f"{out} was built with other {names}; choose another --out")
+        raise SettingsError(
+            f"{out} was built with other {names}; choose another --out, or --fresh to build anew"
+        )
     return True

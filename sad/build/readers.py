@@ -9,11 +9,14 @@ import json
 import lzma
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import polars as pl
 import zstandard
 
@@ -24,6 +27,9 @@ from sad.errors import DataError
 BATCH_BYTES = 16 << 20
 MAX_LINE_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 18
+_NEWLINE = 10
+_CONTROL = np.isin(np.arange(256), [c for c in range(32) if c != _NEWLINE])
+_MOST_ODD = 200  # lines of a batch that are read one by one
 
 
 _OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
@@ -37,8 +43,16 @@ _OPENERS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
 LEFT_OUT = ("blank", "bad_json", "too_long", "no_id", "other_subreddit")
 """The reasons for which a line is left out."""
 
-EXTENSION: Schema = {"delta": pl.String, "delta_by": pl.String}
-"""Fields of ours in exported comments: ``true``, ``false`` or ``unknown``, and who awarded it."""
+_COMMON = ("id", "author", "created_utc", "distinguished", "retrieved_on")
+
+SUBMISSION: Schema = {name: SUBMISSIONS[name] for name in (*_COMMON, "title", "selftext")}
+COMMENT: Schema = {
+    **{name: COMMENTS[name] for name in (*_COMMON, "link_id", "parent_id", "is_submitter", "body")},
+    "delta": pl.String,
+    "delta_by": pl.String,
+}
+"""The fields that a build needs. The last two are ours, in exported comments: ``true``, ``false``
+or ``unknown``, and who awarded it."""
 
 _RETRIEVED = ("retrieved_utc", "_meta")  # later names of the time of retrieval
 
@@ -54,50 +68,37 @@ class Reading:
     allow_truncated: bool = False
 
 
-def submissions(paths: Iterable[Path], how: Reading, counts: Counter[str]) -> pl.DataFrame:
-    """The submissions in the dumps ``paths``, in file order; see ``read``."""
-    frame = _typed(read(paths, SUBMISSIONS, how, counts), SUBMISSIONS)
-    return _require(frame, ("title", "selftext"), paths, "submissions")
-
-
-def comments(paths: Iterable[Path], how: Reading, counts: Counter[str]) -> pl.DataFrame:
-    """The comments in the dumps ``paths``, in file order, with ``EXTENSION``; see ``read``."""
-    schema = COMMENTS | EXTENSION
-    frame = _typed(read(paths, schema, how, counts), schema)
-    return _require(frame, ("link_id",), paths, "comments")
-
-
-def _require(
-    frame: pl.DataFrame, columns: tuple[str, ...], paths: Iterable[Path], what: str
-) -> pl.DataFrame:
-    if frame.height and all(frame[column].null_count() == frame.height for column in columns):
-        names = " or ".join(columns)
-        message = f"no line has a {names}: is this really a dump of {what}?"
-        raise DataError(", ".join(map(str, paths)), message)
-    return frame
-
-
-def read(paths: Iterable[Path], schema: Schema, how: Reading, counts: Counter[str]) -> pl.DataFrame:
-    """The fields of ``schema`` (all as text) of every good line of ``paths``.
+def rows(path: Path, fields: Schema, how: Reading, counts: Counter[str]) -> Iterator[pl.DataFrame]:
+    """The ``fields`` of every good line of ``path``, a batch at a time, in file order.
 
     ``counts`` gains ``seen`` (lines), ``kept``, ``undecodable`` (kept, bytes replaced), ``nul``
-    (lines with a NUL), ``damaged_files``, and what was left out: ``LEFT_OUT``.
+    (lines with a NUL), ``damaged_files``, and what was left out: ``LEFT_OUT``. The next batch is
+    decompressed while the caller works on this one.
 
     Raises:
-        DataError: a file cannot be decompressed, or no line of it is a JSON object.
+        DataError: the file cannot be decompressed, or no line of it is a JSON object.
     """
-    names = [*schema, *(_RETRIEVED if "retrieved_on" in schema else [])]
-    frames = [pl.DataFrame(schema=dict.fromkeys(names, pl.String))]
-    for path in paths:
-        here: Counter[str] = Counter()
-        lines = batches(
-            path, here, max_line_bytes=how.max_line_bytes, allow_truncated=how.allow_truncated
-        )
-        frames += [_select(_parse(batch, names, here), how.subreddit, here) for batch in lines]
-        if here["seen"] > here["blank"] and here["seen"] == here["blank"] + here["bad_json"]:
-            raise DataError(path, "no line is a JSON object; give a dump of one object per line")
-        counts += here
-    return pl.concat(frames)
+    names = [*dict.fromkeys([*fields, "subreddit", *_RETRIEVED])]
+    here: Counter[str] = Counter()
+    lines = batches(
+        path, here, max_line_bytes=how.max_line_bytes, allow_truncated=how.allow_truncated
+    )
+    with closing(_ahead(lines)) as ready:
+        for batch in ready:
+            kept = _select(_parse(batch, names, here), how.subreddit, here)
+            yield _typed(kept, fields)
+    if here["seen"] > here["blank"] and here["seen"] == here["blank"] + here["bad_json"]:
+        raise DataError(path, "no line is a JSON object; give a dump of one object per line")
+    counts += here
+
+
+def _ahead(items: Iterator[bytes]) -> Generator[bytes]:
+    """``items``, each made by another thread while the one before it is in use."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def batches(
@@ -191,13 +192,11 @@ def _opened(path: Path, file: IO[bytes]) -> Any:
 
 
 def _parse(batch: bytes, names: list[str], counts: Counter[str]) -> pl.DataFrame:
-    lines = batch.count(b"\n") + 1
+    lines = int(np.count_nonzero(np.frombuffer(batch, np.uint8) == 10)) + 1
     counts["seen"] += lines
     if b"\x00" in batch:
         counts["nul"] += sum(b"\x00" in line for line in batch.split(b"\n"))
-    try:
-        batch.decode("utf-8")
-    except UnicodeDecodeError:
+    if not _is_utf8(batch):
         batch = b"\n".join(_mended(line, counts) for line in batch.split(b"\n"))
     frame = _objects(batch, dict.fromkeys(names, pl.String))
     if frame.height < lines:
@@ -205,6 +204,17 @@ def _parse(batch: bytes, names: list[str], counts: Counter[str]) -> pl.DataFrame
         counts["blank"] += blank
         counts["bad_json"] += lines - blank - frame.height
     return frame
+
+
+def _is_utf8(batch: bytes) -> bool:
+    # Both are faster than Python's decoder, which makes a string of what it reads.
+    if batch.isascii():
+        return True
+    try:
+        pl.Series([batch]).cast(pl.String)
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 def _mended(line: bytes, counts: Counter[str]) -> bytes:
@@ -217,23 +227,41 @@ def _mended(line: bytes, counts: Counter[str]) -> bytes:
 
 
 def _objects(batch: bytes, schema: dict[str, type[pl.String]]) -> pl.DataFrame:
-    """The objects of ``batch``; one that does not parse is halved down to the lines at fault.
+    """The objects of ``batch``, in any order.
 
-    A line is thus read in the same way whatever its neighbours are.
+    A line is read in the same way whatever its neighbours are: if the batch does not parse, the
+    lines that do not look like objects are read one by one, and the rest is halved down to the
+    lines at fault.
     """
     try:
         # With an all-text schema polars writes numbers and booleans as text, which is what the
         # dumps need: the type of a field changes from month to month.
         return pl.read_ndjson(io.BytesIO(batch), schema=schema)
     except pl.exceptions.PolarsError:
+        if b"\n" not in batch:
+            row = _object(batch)
+            texts = [] if row is None else [[_text(row.get(name)) for name in schema]]
+            return pl.DataFrame(texts, schema=schema, orient="row")
+        return pl.concat(_objects(part, schema) for part in _parts(batch))
+
+
+def _parts(batch: bytes) -> list[bytes]:
+    """The lines of ``batch`` that look like objects, and each other one; or its halves."""
+    data = np.frombuffer(batch, np.uint8)
+    ends = np.append(np.flatnonzero(data == _NEWLINE), len(data))
+    starts = np.append(0, ends[:-1] + 1)
+    odd = (
+        np.bincount(np.searchsorted(ends, np.flatnonzero(_CONTROL[data])), minlength=len(ends)) > 0
+    )
+    odd |= data[np.minimum(starts, len(data) - 1)] != ord("{")
+    odd |= data[np.maximum(ends - 1, 0)] != ord("}")
+    rows = np.flatnonzero(odd)
+    if not 0 < len(rows) <= min(_MOST_ODD, len(ends) - 1):
         middle = batch.find(b"\n", len(batch) // 2)
         middle = middle if middle >= 0 else batch.rfind(b"\n")
-        if middle >= 0:
-            halves = (batch[:middle], batch[middle + 1 :])
-            return pl.concat(_objects(half, schema) for half in halves)
-        row = _object(batch)
-        texts = [] if row is None else [[_text(row.get(name)) for name in schema]]
-        return pl.DataFrame(texts, schema=schema, orient="row")
+        return [batch[:middle], batch[middle + 1 :]]
+    within = np.repeat(odd, ends + 1 - starts)[: len(data)]
+    return [data[~within].tobytes(), *(batch[starts[row] : ends[row]] for row in rows)]
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
@@ -253,22 +281,28 @@ def _text(value: Any) -> str | None:
 
 
 def _select(frame: pl.DataFrame, subreddit: str | None, counts: Counter[str]) -> pl.DataFrame:
-    with_id = frame.filter(pl.col("id").is_not_null() & (pl.col("id") != ""))
+    with_id = _where(frame, pl.col("id") != "", missing=False)
     counts["no_id"] += frame.height - with_id.height
     kept = with_id
     if subreddit is not None:
         here = pl.col("subreddit").str.to_lowercase() == subreddit.lower()
-        kept = with_id.filter(here.fill_null(True))
+        kept = _where(with_id, here, missing=True)
     counts["other_subreddit"] += with_id.height - kept.height
     counts["kept"] += kept.height
     return kept
 
 
-def _typed(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+def _where(frame: pl.DataFrame, condition: pl.Expr, *, missing: bool) -> pl.DataFrame:
+    """The rows for which ``condition`` holds; mostly all of them, which then cost no copy."""
+    good = frame.select(condition.fill_null(missing)).to_series()
+    return frame if good.all() else frame.filter(good)
+
+
+def _typed(frame: pl.DataFrame, fields: Schema) -> pl.DataFrame:
     second = pl.col("_meta").str.extract(r'"retrieved_2nd_on"\s*:\s*"?(\d+)')
     times = [_integer(time) for time in (pl.col("retrieved_on"), pl.col("retrieved_utc"), second)]
     frame = frame.with_columns(retrieved_on=pl.max_horizontal(times).cast(pl.String))
-    return frame.select(_cast(pl.col(name), dtype).alias(name) for name, dtype in schema.items())
+    return frame.select(_cast(pl.col(name), dtype).alias(name) for name, dtype in fields.items())
 
 
 def _cast(column: pl.Expr, dtype: type[pl.DataType]) -> pl.Expr:

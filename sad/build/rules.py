@@ -1,14 +1,14 @@
 """Rules that drop an utterance: each says when, the table of drops says which.
 
 A rule is a function from the settings to a Boolean column over the nodes (true: drop). The nodes
-have the columns of ``threads.NODES``, ``taken_down`` and, from the cleaning, ``text`` and
-``n_words``. A dropped node takes its subtree with it; nodes lost that way carry the reason
+have the columns of ``threads.Threads``, ``taken_down``, and from the cleaning ``text``, ``n_words``
+and ``n_stopwords``. A dropped node takes its subtree with it; nodes lost that way carry the reason
 ``pruned``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -26,7 +26,11 @@ PRUNED = "pruned"
 """The reason of a node whose ancestor was dropped."""
 
 _WORDS = pl.col("n_words").cast(pl.Float64)
-_STOP_WORD = rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b"
+N_STOPWORDS = pl.col("text").str.count_matches(rf"(?i)\b(?:{'|'.join(STOP_WORDS)})\b")
+"""How many English function words a ``text`` has."""
+
+NEED_STOPWORDS = frozenset({"stopwords", "language"})
+
 _BODY = pl.col("body").str.strip_chars()
 
 
@@ -75,19 +79,48 @@ def short(settings: BuildSettings) -> pl.Expr:
 
 def stopwords(settings: BuildSettings) -> pl.Expr:
     """Hardly anything but stop-words."""
-    return pl.col("text").str.count_matches(_STOP_WORD) / _WORDS > settings.max_stopword_share
+    return pl.col("n_stopwords") / _WORDS > settings.max_stopword_share
 
 
 def repetitive(settings: BuildSettings) -> pl.Expr:
     """Few distinct words for its length."""
-    distinct = pl.col("text").str.to_lowercase().str.extract_all(r"\S+").list.n_unique()
-    return distinct / _WORDS < settings.min_distinct_share
+    least = settings.min_distinct_share * _WORDS
+    # Nearly every text has enough of them in its first part.
+    head = pl.col("text").str.head(pl.col("text").str.len_chars() * 3 // 10)
+    # The cut may have made a word, and so does each line break where words are told by spaces.
+    few = _distinct(head) - 1
+    if settings.tidy:
+        some = head.str.to_lowercase().str.split(" ").list.n_unique().cast(pl.Int64)
+        few = some - head.str.count_matches("\n", literal=True).cast(pl.Int64) - 1
+    doubtful = few < least
+    return _where(doubtful, _distinct(pl.col("text")) < least)
 
 
 def symbols(settings: BuildSettings) -> pl.Expr:
     """Few letters for its length."""
+    others = pl.col("text").str.count_matches(r"[^\p{L}\s]")
+    most = 1 - settings.min_alpha_share
     letters = pl.col("text").str.count_matches(r"\p{L}")
-    return letters / pl.col("text").str.count_matches(r"\S") < settings.min_alpha_share
+    few = letters / pl.col("text").str.count_matches(r"\S") < settings.min_alpha_share
+    # A word has a character at least, so few others than letters are fewer than the words.
+    return _where((others >= most * _WORDS - 1e-6) | (most == 0), few)
+
+
+def _distinct(text: pl.Expr) -> pl.Expr:
+    return text.str.to_lowercase().str.extract_all(r"\S+").list.n_unique().cast(pl.Int64)
+
+
+def _where(doubtful: pl.Expr, rule: pl.Expr) -> pl.Expr:
+    """``rule`` where it is ``doubtful``, else false; it is costly and looked at there only."""
+
+    def check(columns: Sequence[pl.Series]) -> pl.Series:
+        rows = columns[0].fill_null(True).arg_true()
+        some = pl.DataFrame({"text": columns[1].gather(rows), "n_words": columns[2].gather(rows)})
+        found = some.select(rule.fill_null(False)).to_series()
+        none = pl.repeat(False, len(columns[0]), eager=True)
+        return none.scatter(rows, found) if len(rows) else none
+
+    return pl.map_batches([doubtful, "text", "n_words"], check, return_dtype=pl.Boolean)
 
 
 def language(settings: BuildSettings) -> pl.Expr:
@@ -95,8 +128,10 @@ def language(settings: BuildSettings) -> pl.Expr:
     if settings.language is None:
         return pl.lit(False)
     wanted, least = settings.language, settings.foreign_probability
-    return pl.col("text").map_batches(
-        lambda texts: foreign(texts, wanted, least), return_dtype=pl.Boolean
+    return pl.map_batches(
+        ["text", "n_words", "n_stopwords"],
+        lambda columns: foreign(columns[0], columns[2] / columns[1], wanted, least),
+        return_dtype=pl.Boolean,
     )
 
 

@@ -140,6 +140,11 @@ class BuildSettings(Settings):
     )
     split: Split = Field(Split(), description="Division into splits. Source: ours")
 
+    @property
+    def tidy(self) -> bool:
+        """Whether cleaned texts have single spaces and no others, which is counted faster."""
+        return self.clean[-1:] == ["spaces"]
+
     @model_validator(mode="after")
     def _known_names(self) -> BuildSettings:
         for field, chosen, known in (

@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
 from sad.build import topics
 from sad.build.settings import Split
 
 SPLITS = ("train", "validation", "test")
+_NUMBER = {name: number for number, name in enumerate(SPLITS)}
 
 
-def assign(
-    dialogues: pl.DataFrame, posted: pl.DataFrame, settings: Split
-) -> tuple[pl.DataFrame, dict[str, int]]:
-    """``dialogues`` with ``topic_group``, ``split``, ``split_time`` and ``rank``; and counts.
+def assign(threads: pl.DataFrame, settings: Split) -> tuple[pl.DataFrame, dict[str, int]]:
+    """``threads`` with ``topic_group``, ``split`` and ``split_time``; and counts.
 
     Threads whose titles say nearly the same form a topic group (``topics.group``; earlier threads
     take precedence). The split of a group is decided by a hash of its first title alone.
@@ -24,16 +24,13 @@ def assign(
     crosses the cut, and threads without a time, have none.
 
     Counted: ``topic_groups``, ``largest_topic_group`` (threads), ``near_titles_apart`` (pairs of
-    near titles in different groups), and the dialogues of ``split_time``: ``time_train``,
-    ``time_test``, ``time_crossing`` (dropped from its train side), ``time_unknown``.
+    near titles in different groups).
 
     Args:
-        dialogues: with ``thread_id`` and ``topic``.
-        posted: ``thread_id``, ``posted_utc`` (seconds or null).
+        threads: ``thread_id``, ``topic``, ``posted_utc`` (seconds or null), in the order of
+            precedence.
         settings: shares, salt, similarity and time cut.
     """
-    threads = dialogues.select("thread_id", "topic").unique().join(posted, on="thread_id")
-    threads = threads.sort("posted_utc", "thread_id", nulls_last=True)
     # The cleaned title decides, whatever the rule set, so that a thread never changes its split.
     normal = threads.select(topics.normal(pl.col("topic"))).to_series()
     leader, apart = topics.group(normal, settings.topic_similarity)
@@ -46,16 +43,18 @@ def assign(
         split=pl.Series([split_of(digest, settings) for digest in digests], dtype=pl.String),
     )
     threads = threads.with_columns(key=keys).join(groups, on="key", maintain_order="left")
-    threads = threads.with_columns(split_time=_by_time(settings))
-    found = threads.select("thread_id", "topic_group", "split", "split_time", "posted_utc")
-    whole = dialogues.join(found, on="thread_id", how="left", maintain_order="left")
+    threads = threads.with_columns(split_time=_by_time(settings)).drop("key")
     sizes = threads["topic_group"].value_counts()["count"]
     counts = {"topic_groups": len(sizes), "largest_topic_group": max(sizes, default=0)}
-    counts |= {"near_titles_apart": apart} | _times(whole)
-    return ranked(whole.drop("posted_utc")), counts
+    return threads, counts | {"near_titles_apart": apart}
 
 
-def _times(dialogues: pl.DataFrame) -> dict[str, int]:
+def times(dialogues: pl.DataFrame) -> dict[str, int]:
+    """How many dialogues ``split_time`` has on each side, and how many it leaves out.
+
+    ``time_train``, ``time_test``, ``time_crossing`` (dropped from the train side), and
+    ``time_unknown``.
+    """
     side, untimed = pl.col("split_time"), pl.col("posted_utc").is_null()
     counted = dialogues.select(
         time_train=(side == "train").sum(),
@@ -72,15 +71,30 @@ def ranked(dialogues: pl.DataFrame) -> pl.DataFrame:
     Every such subset holds the numbers of turns (2, 3, 4, 5 and more) in the proportions of the
     split, and as many trees as it can: within a number of turns, the first dialogues of all
     trees come before their second ones. The order is otherwise that of the id, which is a hash.
+
+    Args:
+        dialogues: with ``split``, ``n_turns``, ``order`` (a number per tree) and ``dialogue`` (the
+            id as a number).
     """
-    rows = dialogues.with_columns(turns=pl.col("n_turns").clip(upper_bound=5))
-    stratum = ["split", "turns"]
-    nth = pl.col("dialogue_id").rank("ordinal").over([*stratum, "thread_id"])
-    rows = rows.with_columns(nth=nth).sort(*stratum, "nth", "dialogue_id")
-    place = (pl.int_range(pl.len()).over(stratum) + 0.5) / pl.len().over(stratum)
-    rows = rows.with_columns(place=place).sort("split", "place", "dialogue_id")
-    rows = rows.with_columns(rank=pl.int_range(pl.len(), dtype=pl.Int64).over("split"))
-    return rows.drop("turns", "nth", "place").sort("dialogue_id")
+    rows = dialogues.with_columns(turns=pl.col("n_turns").clip(upper_bound=5).cast(pl.UInt8))
+    rows = rows.with_columns(side=pl.col("split").replace_strict(_NUMBER, return_dtype=pl.UInt8))
+    rows = rows.sort("side", "turns", "order", "dialogue")
+    tree = pl.struct("side", "turns", "order").rle_id()
+    rows = rows.with_columns(nth=_within(rows.select(tree).to_series()))
+    rows = rows.sort("side", "turns", "nth", "dialogue")
+    stratum = rows.select(pl.struct("side", "turns").rle_id()).to_series()
+    size = stratum.rle().struct.field("len").gather(stratum)
+    rows = rows.with_columns(place=(_within(stratum) + 0.5) / size)
+    rows = rows.sort("side", "place", "dialogue")
+    return rows.with_columns(rank=_within(rows["side"].rle_id())).drop(
+        "turns", "side", "nth", "place"
+    )
+
+
+def _within(run: pl.Series) -> pl.Series:
+    """The place of each row within its run of equal numbers, from 0."""
+    numbers = run.to_numpy()
+    return pl.Series(np.arange(len(run)) - np.searchsorted(numbers, numbers), dtype=pl.Int64)
 
 
 def split_of(topic_group: str, settings: Split) -> str:

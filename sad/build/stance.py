@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
 from sad.build import clean, forest
-from sad.build.outcome import by_post_author
 
 CONFIDENCE = {"post": 0.97, "op": 0.99, "concession": 0.93, "answers_op": 0.89, "other": 0.65}
 """How sure each rule is: Laplace's (right + 1) / (n + 2) on the sample's gold (n = 431). It is
@@ -40,29 +41,36 @@ def by_structure(nodes: pl.DataFrame) -> pl.DataFrame:
     answering themselves or awarding the parent a delta. Source: ours.
 
     Args:
-        nodes: columns ``parent`` (row or -1), ``thread_id``, ``author``, ``is_submitter``,
-            ``body``, ``awards`` (the comment awards a delta to its parent).
+        nodes: columns ``parent`` (row or -1), ``by_op``, ``author``, ``body``, ``awards`` (the
+            comment awards a delta to its parent).
     """
     parent = nodes["parent"].to_numpy()
     is_post = parent < 0
     above = np.where(is_post, 0, parent)
-    is_op = by_post_author(nodes).fill_null(False).to_numpy()
+    is_op = nodes["by_op"].fill_null(False).to_numpy()
     awards = nodes["awards"].to_numpy()
-    own = clean.quotes(pl.col("body").fill_null("").str.replace_all("&gt;", ">", literal=True))
-    said = nodes.select(concedes(own).fill_null(False)).to_series()
-    concession = is_op & ~is_post & (awards | said.to_numpy())
-    author = nodes["author"].fill_null("")
-    same = ((author == author.gather(above)) & (author != "")).to_numpy() | awards
+    concession = is_op & ~is_post & awards
+    asked = np.flatnonzero(is_op & ~is_post & ~awards)
+    concession[asked] = _concede(nodes["body"].gather(pl.Series(asked)))
+    author = nodes["author"]
+    same = (author == author.gather(pl.Series(above))).fill_null(False).to_numpy() | awards
     # Walks towards the post stop at the first of its author's turns, whose side is known.
     flips = np.where(is_op | same, 0, 1)
     changes = forest.sums(np.where(is_op, -1, parent), flips)
     supports = (changes % 2 == 0) & ~concession
-    rule = np.select(
-        [is_post, concession, is_op, is_op[above]],
-        ["post", "concession", "op", "answers_op"],
-        "other",
-    )
-    confidence = pl.Series(rule).replace_strict(CONFIDENCE, return_dtype=pl.Float64)
+    rule = np.select([is_post, concession, is_op, is_op[above]], [0, 1, 2, 3], 4)
+    rules = ["post", "concession", "op", "answers_op", "other"]
     return pl.DataFrame(
-        {"stance": supports.astype(np.uint8), "rule": rule, "stance_confidence": confidence}
+        {
+            "stance": supports.astype(np.uint8),
+            "rule": pl.Series(rules).gather(pl.Series(rule)),
+            "stance_confidence": np.array([CONFIDENCE[name] for name in rules])[rule],
+        }
     )
+
+
+def _concede(bodies: pl.Series) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether each body, without the lines that it quotes, says that the view has changed."""
+    own = clean.quotes(pl.col("body").fill_null("").str.replace_all("&gt;", ">", literal=True))
+    said = concedes(pl.col("body")).fill_null(False)
+    return bodies.to_frame("body").select(own).select(said).to_series().to_numpy()

@@ -38,6 +38,8 @@ def read(path: Path | None) -> frozenset[str]:
 
 def named(entries: frozenset[str]) -> pl.Expr:
     """Whether a node (``node_id``, ``author``) is on the list; names in any case."""
+    if not entries:
+        return pl.lit(False)
     listed = pl.Series(sorted(entries), dtype=pl.String).implode()
     author = pl.lit("u/") + pl.col("author").str.to_lowercase()
     return pl.col("node_id").str.to_lowercase().is_in(listed) | author.is_in(listed).fill_null(

@@ -1,4 +1,4 @@
-"""From submissions and comments to the nodes of trees: one row per node, parents first."""
+"""From posts and comments to the nodes of trees: one row per node, parents first."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import polars as pl
 
 from sad.build import forest
 
-NODES = {
+ROWS = {
     "node_id": pl.String,  # t3_... or t1_...
     "thread_id": pl.String,  # t3_... of the submission
     "parent_id": pl.String,  # null for the post
-    "author": pl.String,
+    "author": pl.String,  # null: deleted
     "created_utc": pl.Int64,
-    "posted_utc": pl.Int64,  # when the thread's submission was made
     "distinguished": pl.String,
     "is_submitter": pl.Boolean,  # null where the dump does not say
     "title": pl.String,  # null for comments
     "body": pl.String,
+    "retrieved_on": pl.Int64,
+    "told_delta": pl.String,  # what the source states: true, false, unknown; null: nothing
+    "told_by": pl.String,
+    "told_stance": pl.UInt8,
 }
-"""The columns of a node, before the derived ``parent`` (row index or -1) and ``depth``."""
-
+"""The columns of a row as it is read: nothing is joined yet."""
 
 LOST = ("missing_submission", "cycles", "orphans")
 """Why a comment is in no tree."""
@@ -30,93 +32,137 @@ LOST = ("missing_submission", "cycles", "orphans")
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Nodes sorted by (thread_id, depth, node_id), what was left out, and why."""
+    """Nodes, what was left out, and why.
+
+    Nodes have the columns of ``ROWS`` and ``depth``, ``parent`` (row or -1), ``root`` (row),
+    ``posted_utc`` (when the post was made) and ``by_op`` (by the author of the post; null: nobody
+    knows), sorted by (thread_id, depth, node_id).
+    """
 
     nodes: pl.DataFrame
     dropped: pl.DataFrame  # node_id, thread_id, rule
     counts: dict[str, int]
 
 
-def join(submissions: pl.DataFrame, comments: pl.DataFrame) -> Threads:
-    """The trees of ``submissions`` and ``comments``.
+def posts(submissions: pl.DataFrame) -> pl.DataFrame:
+    """Submissions as rows (``ROWS``)."""
+    return submissions.select(
+        node_id=prefixed("t3_", "id"),
+        thread_id=prefixed("t3_", "id"),
+        parent_id=pl.lit(None, pl.String),
+        author=_AUTHOR,
+        created_utc="created_utc",
+        distinguished="distinguished",
+        is_submitter=pl.lit(None, pl.Boolean),
+        title="title",
+        body="selftext",
+        retrieved_on="retrieved_on",
+        told_delta=pl.lit(None, pl.String),
+        told_by=pl.lit(None, pl.String),
+        told_stance=pl.lit(None, pl.UInt8),
+    )
+
+
+def replies(comments: pl.DataFrame) -> pl.DataFrame:
+    """Comments as rows (``ROWS``)."""
+    return comments.select(
+        node_id=prefixed("t1_", "id"),
+        thread_id=pl.col("link_id").fill_null(""),
+        # Some late files hold integers or null here: such a comment has no known parent.
+        parent_id=pl.col("parent_id").fill_null(""),
+        author=_AUTHOR,
+        created_utc="created_utc",
+        distinguished="distinguished",
+        is_submitter="is_submitter",
+        title=pl.lit(None, pl.String),
+        body="body",
+        retrieved_on="retrieved_on",
+        told_delta="delta",
+        told_by="delta_by",
+        told_stance=pl.lit(None, pl.UInt8),
+    )
+
+
+_AUTHOR = pl.when(~pl.col("author").is_in(["[deleted]", "[removed]", ""])).then("author")
+
+
+def prefixed(prefix: str, column: str) -> pl.Expr:
+    """``column`` with ``prefix`` before it, unless it is there."""
+    name = pl.col(column)
+    return pl.when(name.str.starts_with(prefix)).then(name).otherwise(pl.lit(prefix) + name)
+
+
+def join(rows: pl.DataFrame) -> Threads:
+    """The trees of ``rows``.
 
     Of rows with the same id the last retrieved wins (ties: the greatest row, so that the order of
     the input never matters). A comment is left out as ``missing_submission`` when its submission
     is not there, as ``cycles`` when its chain of parents leads round in a circle, as ``orphans``
     when the chain does not lead to its submission.
     """
-    posts, n_posts = _latest(_posts(submissions))
-    replies, n_replies = _latest(_replies(comments))
-    nodes = pl.concat([posts, replies], how="diagonal").select(list(NODES))
-    gone = pl.col("author").is_in(["[deleted]", "[removed]", ""])
-    nodes = nodes.with_columns(author=pl.when(~gone).then("author"))
-    nodes = _with_parent(nodes)
-    parent = nodes["parent"].to_numpy()
+    nodes = latest(rows)
+    again = rows.height - nodes.height
+    parent = _parents(nodes)
     root = forest.roots(parent)
     is_post = nodes["parent_id"].is_null().to_numpy()
-    known = nodes["thread_id"].is_in(posts["node_id"].implode()).to_numpy()
+    known = nodes["thread_id"].is_in(nodes.filter(is_post)["node_id"].implode()).to_numpy()
     lost = (root < 0) | ~is_post[root]
     why = np.select(
         [lost & ~known, root < 0, lost], ["missing_submission", "cycles", "orphans"], ""
     )
-    posted = nodes["created_utc"].gather(pl.Series(np.where(root < 0, 0, root)))
     nodes = nodes.with_columns(
-        rule=pl.Series(why), depth=pl.Series(forest.depths(parent)), posted_utc=posted
+        depth=pl.Series(forest.depths(parent)), parent=pl.Series(parent), root=pl.Series(root)
     )
-    kept = nodes.filter(pl.col("rule") == "").drop("rule", "parent")
-    kept = _with_parent(kept.sort("thread_id", "depth", "node_id"))
+    dropped = nodes.select("node_id", "thread_id", rule=pl.Series(why)).filter(pl.Series(lost))
+    posted = int(is_post.sum())
     return Threads(
-        nodes=kept,
-        dropped=nodes.filter(pl.col("rule") != "").select("node_id", "thread_id", "rule"),
+        nodes=_told(_sorted(nodes, lost)),
+        dropped=dropped,
         counts={
-            "submissions": posts.height,
-            "comments": replies.height,
-            "duplicates": n_posts + n_replies,
+            "submissions": posted,
+            "comments": nodes.height - posted,
+            "duplicates": again,
             **{name: int((why == name).sum()) for name in LOST},
         },
     )
 
 
-def _latest(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    again = pl.col("node_id").is_duplicated()
-    others = [name for name in rows.columns if name not in ("node_id", "retrieved_on")]
-    order = ["node_id", "retrieved_on", *others]
+def latest(rows: pl.DataFrame) -> pl.DataFrame:
+    """``rows`` with one row per id: the one retrieved last."""
+    again = rows["node_id"].is_duplicated()
+    if not again.any():
+        return rows
+    order = ["node_id", "retrieved_on", *(n for n in ROWS if n not in ("node_id", "retrieved_on"))]
     last = rows.filter(again).sort(order, nulls_last=False).unique("node_id", keep="last")
-    return pl.concat([rows.filter(~again), last]), rows.height - rows["node_id"].n_unique()
+    return pl.concat([rows.filter(~again), last])
 
 
-def _posts(posts: pl.DataFrame) -> pl.DataFrame:
-    return posts.select(
-        "author", "created_utc", "distinguished", "title", "retrieved_on",
-        node_id=_prefixed("t3_", "id"),
-        thread_id=_prefixed("t3_", "id"),
-        parent_id=pl.lit(None, pl.String),
-        posted_utc=pl.lit(None, pl.Int64),
-        body=pl.col("selftext"),
-    )  # fmt: skip
-
-
-def _replies(replies: pl.DataFrame) -> pl.DataFrame:
-    return replies.select(
-        "author", "created_utc", "distinguished", "body", "retrieved_on", "is_submitter",
-        node_id=_prefixed("t1_", "id"),
-        thread_id=pl.col("link_id").fill_null(""),
-        # Some late files hold integers or null here: such a comment has no known parent.
-        parent_id=pl.col("parent_id").fill_null(""),
-        posted_utc=pl.lit(None, pl.Int64),
-        title=pl.lit(None, pl.String),
-    )  # fmt: skip
-
-
-def _prefixed(prefix: str, column: str) -> pl.Expr:
-    name = pl.col(column)
-    return pl.when(name.str.starts_with(prefix)).then(name).otherwise(pl.lit(prefix) + name)
-
-
-def _with_parent(nodes: pl.DataFrame) -> pl.DataFrame:
-    """``nodes`` with ``parent``: the row of the parent within the same thread, or -1."""
-    where = nodes.select("thread_id", parent_id="node_id").with_row_index("parent")
-    found = nodes.join(
-        where, on=["thread_id", "parent_id"], how="left", maintain_order="left", nulls_equal=False
+def _parents(nodes: pl.DataFrame) -> forest.Index:
+    """The row of each node's parent within the same thread, or -1."""
+    where = nodes.select(parent_id="node_id", thread="thread_id").with_row_index("parent")
+    found = nodes.select("parent_id", "thread_id").join(
+        where, on="parent_id", how="left", maintain_order="left", nulls_equal=False
     )
-    return found.with_columns(pl.col("parent").cast(pl.Int64).fill_null(-1))
+    inside = pl.when(pl.col("thread") == pl.col("thread_id")).then(pl.col("parent").cast(pl.Int64))
+    return found.select(inside.fill_null(-1)).to_series().to_numpy()
+
+
+def _sorted(nodes: pl.DataFrame, lost: forest.Mask) -> pl.DataFrame:
+    """The nodes not ``lost``, sorted, with ``parent`` and ``root`` renumbered."""
+    kept = nodes.with_row_index("row").filter(~pl.Series(lost))
+    kept = kept.sort("thread_id", "depth", "node_id")
+    place = np.full(nodes.height + 1, -1, np.int64)  # the last stands for no parent
+    place[kept["row"].to_numpy()] = np.arange(kept.height)
+    moved = {name: pl.Series(place[kept[name].to_numpy()]) for name in ("parent", "root")}
+    return kept.with_columns(**moved).drop("row")
+
+
+def _told(nodes: pl.DataFrame) -> pl.DataFrame:
+    """``nodes`` with what the post tells of its thread: ``posted_utc`` and ``by_op``.
+
+    Where either author is unknown, as of a post deleted later, the dump's ``is_submitter`` tells.
+    """
+    root = nodes["root"]
+    same = nodes["author"] == nodes["author"].gather(root)
+    by_op = pl.when(pl.col("parent") < 0).then(True).otherwise(pl.coalesce(same, "is_submitter"))
+    return nodes.with_columns(posted_utc=nodes["created_utc"].gather(root), by_op=by_op)

@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 import yaml
 
-from sad.build import folder as built
 from sad.build.split import SPLITS
 from sad.files import write_text
 
@@ -71,8 +70,8 @@ def _config(folder: Path, table: str, *, default: bool) -> dict[str, Any]:
 def _rows(folder: Path, table: str) -> dict[str, int]:
     """Rows of ``table`` per split."""
     splits = ("train",) if table == "utterances" else SPLITS
-    paths = {split: built.shard(folder, table, split) for split in splits}
-    return {
-        split: pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-        for split, path in paths.items()
-    }
+    rows = dict.fromkeys(splits, 0)
+    for split in splits:
+        for path in sorted((folder / table).glob(f"{split}-*.parquet")):
+            rows[split] += pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+    return rows

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,9 @@ def settings() -> BuildSettings:
     return resolve("paper", read_yaml(SETTINGS))
 
 
-def build_into(out: Path, *, on_stage: Callable[[str], None] = lambda _: None) -> Counts:
+def build_into(out: Path) -> Counts:
     """Build the sample into ``out``; the counts per stage."""
-    return build(DUMPS, out, settings(), SAMPLE_KEY, on_stage=on_stage)
+    return build(DUMPS, out, settings(), SAMPLE_KEY)
 
 
 def gold() -> list[dict[str, Any]]:

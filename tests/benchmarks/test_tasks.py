@@ -205,7 +205,7 @@ def test_split_is_the_test_split_unless_that_is_empty(gold_sample, tmp_path):
     assert data.chosen_split(gold_sample, "auto") == "test"
     assert data.chosen_split(gold_sample, "train") == "train"
     shutil.copytree(gold_sample, tmp_path / "b")
-    path = folder.shard(tmp_path / "b", "dialogues", "test")
+    path = folder.shard(tmp_path / "b", "dialogues", "test", 0, 1)
     pl.read_parquet(path).clear().write_parquet(path)
     assert data.chosen_split(tmp_path / "b", "auto") == "train"
     with pytest.raises(DataError, match="no dialogue in split 'test'"):

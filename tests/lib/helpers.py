@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+
+from sad.build import readers, threads
+from sad.build.readers import Reading
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> Path:
@@ -34,6 +38,23 @@ def reply(name: str, parent: str, link: str = "p", **fields: Any) -> dict[str, A
         "body": f"{LONG} {name}", "author": f"user_{name}", "created_utc": 1_500_000_100,
         "subreddit": "changemyview", **fields,
     }  # fmt: skip
+
+
+def read_dump(
+    path: Path, fields: dict[str, Any], how: Reading | None = None, counts: Any = None
+) -> pl.DataFrame:
+    """All rows of a dump."""
+    found = readers.rows(path, fields, how or Reading(), Counter() if counts is None else counts)
+    return pl.concat([pl.DataFrame(schema=fields), *found])
+
+
+def thread_rows(
+    submissions: list[Path], comments: list[Path], how: Reading | None = None
+) -> pl.DataFrame:
+    """The rows of dumps, before they are joined."""
+    found = [threads.posts(read_dump(path, readers.SUBMISSION, how)) for path in submissions]
+    found += [threads.replies(read_dump(path, readers.COMMENT, how)) for path in comments]
+    return pl.concat(found)
 
 
 def tree_bytes(folder: Path) -> dict[str, bytes]:

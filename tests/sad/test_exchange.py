@@ -389,7 +389,7 @@ def test_chat_needs_labels(built_sample, tmp_path):
 @pytest.mark.parametrize("exporter", [pushshift, convokit])
 def test_damaged_folder_is_refused_before_anything_is_written(tmp_path, built_sample, exporter):
     shutil.copytree(built_sample, tmp_path / "b")
-    folder.shard(tmp_path / "b", "utterances", "train").write_bytes(b"no parquet")
+    folder.files(tmp_path / "b", "utterances")[0].write_bytes(b"no parquet")
     with pytest.raises(DataError, match="readable Parquet"):
         exporter.run(tmp_path / "b", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -104,7 +104,7 @@ def test_real_tree_through_a_dump_keeps_every_node(real_tree, tmp_path):
 def test_real_tree_under_the_rules_of_the_paper(real_tree, tmp_path):
     build(_dump_of(real_tree, tmp_path / "d"), tmp_path / "b", ANY_TIME, KEY)
     kept = set(folder.read(tmp_path / "b", "utterances")["utterance_id"])
-    dropped = pl.read_parquet(tmp_path / "b/.run/dropped.parquet")
+    dropped = pl.read_parquet(tmp_path / "b/.run/dropped")
     lost = set(dropped["node_id"])
     assert not kept & lost
     assert len(kept) + len(lost) == 130

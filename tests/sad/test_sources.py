@@ -80,7 +80,7 @@ def test_real_builds_keep_every_promise(real_threads, form, rules, change, tmp_p
     settings = preset(rules).model_copy(update={"min_turns": 1, "window": None, **change})
     counts = build(ThreadFolder(real_threads[form]), tmp_path / "b", settings, KEY)
     assert not [name for name, fault in checks(tmp_path / "b") if fault]
-    dropped = pl.read_parquet(tmp_path / "b/.run/dropped.parquet")
+    dropped = pl.read_parquet(tmp_path / "b/.run/dropped")
     kept = folder.read(tmp_path / "b", "utterances")["utterance_id"].to_list()
     nodes = counts["threads"]["submissions"] + counts["threads"]["comments"]
     everything = [*kept, *dropped["node_id"]]

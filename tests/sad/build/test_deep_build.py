@@ -7,7 +7,7 @@ import tracemalloc
 
 import polars as pl
 import pytest
-from helpers import LONG, post, reply, rows, tree_bytes, write_lines
+from helpers import LONG, post, read_dump, reply, rows, tree_bytes, write_lines
 
 from sad import sample
 from sad.build import folder, labels, takedown
@@ -34,7 +34,7 @@ def _build(tmp_path, posts, replies, taken_down=frozenset(), rules="paper", **se
 
 
 def _dropped(out):
-    return dict(rows(pl.read_parquet(out / ".run/dropped.parquet"), "node_id", "rule"))
+    return dict(rows(pl.read_parquet(out / ".run/dropped"), "node_id", "rule"))
 
 
 def test_without_the_post_each_top_comment_starts_a_dialogue(tmp_path):
@@ -115,18 +115,13 @@ def test_a_comb_of_twenty_thousand_levels_is_capped_in_bounded_memory(tmp_path):
 
 
 def test_an_imported_stance_comes_before_the_rules(tmp_path):
-    from collections import Counter
-
-    from sad.build.frames import write_threads
-    from sad.build.readers import Reading, comments, submissions
+    from sad.build import frames
     from sad.build.sources import ThreadFolder
 
     dump = _dump(tmp_path, [post()], [reply("a", "p"), reply("b", "a")])
     tables = {
-        "submissions": submissions(dump.submissions, Reading(), Counter()).with_columns(
-            provenance=None
-        ),
-        "comments": comments(dump.comments, Reading(), Counter()).with_columns(provenance=None),
+        "submissions": read_dump(dump.submissions[0], frames.SUBMISSIONS),
+        "comments": read_dump(dump.comments[0], frames.COMMENTS),
         "labels": pl.DataFrame(
             {"utterance_id": ["t1_a"], "stance": [1], "strategies": [None]},
             schema={
@@ -136,7 +131,7 @@ def test_an_imported_stance_comes_before_the_rules(tmp_path):
             },
         ),
     }
-    write_threads(tmp_path / "threads", tables)
+    frames.write_threads(tmp_path / "threads", tables)
     build(ThreadFolder(tmp_path / "threads"), tmp_path / "b", PAPER, KEY)
     table = folder.read(tmp_path / "b", "utterances")
     assert rows(table, "utterance_id", "stance", "stance_confidence", "label_source") == [

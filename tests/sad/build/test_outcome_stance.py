@@ -1,14 +1,12 @@
 import re
 import zipfile
-from collections import Counter
 
 import polars as pl
 import pytest
-from helpers import post, reply, rows, write_lines
+from helpers import post, reply, rows, thread_rows, write_lines
 
 from sad import sample
-from sad.build import folder, readers
-from sad.build.frames import OUTCOME
+from sad.build import folder
 from sad.build.outcome import CONFIRMED, awards, outcomes
 from sad.build.readers import Reading
 from sad.build.stance import CONFIDENCE, by_structure
@@ -16,14 +14,12 @@ from sad.build.threads import join
 
 
 def _nodes(tmp_path, posts, replies):
-    return join(
-        readers.submissions([write_lines(tmp_path / "RS", posts)], Reading(), Counter()),
-        readers.comments([write_lines(tmp_path / "RC", replies)], Reading(), Counter()),
-    ).nodes
+    dumps = [write_lines(tmp_path / "RS", posts)], [write_lines(tmp_path / "RC", replies)]
+    return join(thread_rows(*dumps)).nodes
 
 
 def _none_known():
-    return pl.DataFrame(schema=OUTCOME)
+    return pl.DataFrame(schema={"node_id": pl.String, "delta": pl.Boolean, "by": pl.String})
 
 
 def _outcomes(nodes, known=None):
@@ -80,7 +76,7 @@ def test_is_submitter_tells_for_deleted_authors(tmp_path):
 
 
 def test_imported_outcomes_are_added(tmp_path):
-    known = pl.DataFrame({"comment_id": ["w", "z"], "delta": [False, False], "by": [None, "x"]})
+    known = pl.DataFrame({"node_id": ["t1_w", "t1_z"], "delta": [False, False], "by": [None, None]})
     found = _outcomes(_nodes(tmp_path, [post()], _award("op")), known)
     assert sorted(rows(found, "node_id", "delta")) == [("t1_w", True), ("t1_z", False)]
 
@@ -163,10 +159,8 @@ def test_a_reader_who_awards_a_delta_joins_the_side_of_the_winner(tmp_path):
 
 
 def test_confidences_are_those_measured_on_the_gold():
-    counts = Counter()
-    posts = readers.submissions(sample.DUMPS.submissions, Reading("changemyview"), counts)
-    replies = readers.comments(sample.DUMPS.comments, Reading("changemyview"), counts)
-    nodes = join(posts, replies).nodes
+    dumps = sample.DUMPS.submissions, sample.DUMPS.comments
+    nodes = join(thread_rows(*dumps, Reading("changemyview"))).nodes
     gold = {record["id"]: record["stance"] for record in sample.gold()}
     found = _stances(nodes).with_columns(gold=nodes["node_id"].replace_strict(gold, default=None))
     found = found.drop_nulls("gold")

@@ -35,13 +35,13 @@ def test_sample_gives_the_texts_that_its_gold_was_written_for(built_sample):
 
 def test_sample_drops_what_its_scripts_say_for_the_reason_they_say(built_sample):
     expected = read_json(sample.HERE / "expected.json")["dropped"]
-    dropped = pl.read_parquet(built_sample / ".run" / "dropped.parquet")
+    dropped = pl.read_parquet(built_sample / ".run" / "dropped")
     assert dict(rows(dropped, "node_id", "rule")) == expected
 
 
 def test_every_gold_utterance_is_built_or_dropped_for_a_reason(built_sample):
     kept = set(folder.read(built_sample, "utterances")["utterance_id"])
-    dropped = set(pl.read_parquet(built_sample / ".run" / "dropped.parquet")["node_id"])
+    dropped = set(pl.read_parquet(built_sample / ".run" / "dropped")["node_id"])
     assert {record["id"] for record in sample.gold()} <= kept | dropped
 
 
@@ -71,7 +71,7 @@ def test_sample_is_large_and_varied():
 def test_kept_and_dropped_are_all_that_was_seen(tmp_path, rules):
     counts = build(sample.DUMPS, tmp_path / "out", preset(rules), KEY)
     assert _conserved(counts)
-    dropped = pl.read_parquet(tmp_path / "out/.run/dropped.parquet")
+    dropped = pl.read_parquet(tmp_path / "out/.run/dropped")
     by_rule = dict(dropped["rule"].value_counts().iter_rows())
     stages = ("threads", "nodes", "utterances")
     counted = {k: n for stage in stages for k, n in counts[stage]["dropped"].items()}
@@ -116,7 +116,7 @@ def test_thread_whose_comments_all_fall_gives_no_dialogue(tmp_path):
     counts = build(source, tmp_path / "out", preset("paper"), KEY)
     assert counts["paths"]["dropped"]["min_turns"] == 1
     assert counts["utterances"]["dropped"]["in_no_dialogue"] == 1
-    dropped = pl.read_parquet(tmp_path / "out/.run/dropped.parquet")
+    dropped = pl.read_parquet(tmp_path / "out/.run/dropped")
     assert rows(dropped, "node_id", "rule") == [("t1_a", "short"), ("t3_p", "in_no_dialogue")]
     assert folder.read(tmp_path / "out", "dialogues").is_empty()
     assert _conserved(counts)
@@ -157,16 +157,16 @@ def test_finished_build_is_left_alone(tmp_path):
     assert (tmp_path / "out/utterances/train-00000-of-00001.parquet").stat().st_mtime_ns == stamp
 
 
-@pytest.mark.parametrize("stage", ["reading", "joining threads", "walking paths", "writing"])
+@pytest.mark.parametrize("stage", ["read", "plan", "trees", "choose", "write"])
 def test_stopped_build_goes_on_to_the_same_bytes(tmp_path, stage):
     build(sample.DUMPS, tmp_path / "whole", preset("paper"), KEY)
 
-    def stop(name):
+    def stop(name, *_):
         if name == stage:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build(sample.DUMPS, tmp_path / "out", preset("paper"), KEY, on_stage=stop)
+        build(sample.DUMPS, tmp_path / "out", preset("paper"), KEY, on_progress=stop)
     with pytest.raises(DataError, match="not a finished build"):
         folder.read(tmp_path / "out", "utterances")
     build(sample.DUMPS, tmp_path / "out", preset("paper"), KEY)

@@ -7,10 +7,13 @@ from collections import Counter
 
 import pytest
 import zstandard
-from helpers import reply
+from helpers import read_dump, reply
 
 from sad.build import readers
+from sad.build.pipeline import build
 from sad.build.readers import Reading
+from sad.build.settings import preset
+from sad.build.sources import Dumps
 from sad.build.zst import is_whole
 from sad.errors import DataError
 
@@ -47,7 +50,7 @@ def test_every_compression_gives_the_same_rows(tmp_path, name, pack, monkeypatch
     path = tmp_path / name
     path.write_bytes(pack(LINES))
     counts = Counter()
-    frame = readers.comments([path], Reading("changemyview"), counts)
+    frame = read_dump(path, readers.COMMENT, Reading("changemyview"), counts)
     assert frame["id"].to_list() == [f"c{i}" for i in range(50)]
     assert counts["seen"] == counts["kept"] == 50
 
@@ -61,7 +64,7 @@ def _read(tmp_path, raw, **how):
     path = tmp_path / "RC.ndjson"
     path.write_bytes(raw)
     counts = Counter()
-    return readers.comments([path], Reading("changemyview", **how), counts), counts
+    return read_dump(path, readers.COMMENT, Reading("changemyview", **how), counts), counts
 
 
 @pytest.mark.parametrize(
@@ -184,7 +187,7 @@ def test_an_endless_line_does_not_fill_the_memory(tmp_path):
     path.write_bytes(packed + zstandard.ZstdCompressor().compress(b"\n" + GOOD + b"\n"))
     counts = Counter()
     tracemalloc.start()
-    frame = readers.comments([path], Reading(max_line_bytes=1 << 20), counts)
+    frame = read_dump(path, readers.COMMENT, Reading(max_line_bytes=1 << 20), counts)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert frame.height == counts["too_long"] == 1
@@ -224,7 +227,7 @@ def test_damaged_file_is_refused_with_a_byte(tmp_path, name, data):
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(DataError, match=r"byte \d"):
-        readers.comments([path], Reading(), Counter())
+        read_dump(path, readers.COMMENT, Reading(), Counter())
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_allow_truncated_keeps_the_lines_before_the_damage(tmp_path, name, pack)
     path = tmp_path / name
     path.write_bytes(whole[: len(whole) * 2 // 3])
     counts = Counter()
-    frame = readers.comments([path], Reading(allow_truncated=True), counts)
+    frame = read_dump(path, readers.COMMENT, Reading(allow_truncated=True), counts)
     assert frame["id"].to_list() == [f"c{i}" for i in range(frame.height)]
     assert frame.height > 5_000  # a block of bz2 holds 900 kB, one of zst 128 kB
     assert counts["damaged_files"] == 1
@@ -264,9 +267,13 @@ def test_a_line_reads_the_same_whatever_its_neighbours(tmp_path):
             assert frame.filter(frame["id"] == alone["id"][0]).equals(alone)
 
 
-def test_a_dump_of_the_other_kind_is_refused(tmp_path):
-    with pytest.raises(DataError, match="really a dump of comments"):
-        _read(tmp_path, b'{"id":"a","title":"t"}\n')
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_dump_of_the_other_kind_is_refused(tmp_path, swapped):
+    (tmp_path / "RS").write_bytes(b'{"id":"p","title":"t"}\n')
+    (tmp_path / "RC").write_bytes(GOOD if swapped else b'{"id":"a","title":"t"}\n')
+    files = [(tmp_path / "RS",), (tmp_path / "RC",)][:: -1 if swapped else 1]
+    with pytest.raises(DataError, match="really a dump of"):
+        build(Dumps(*files), tmp_path / "out", preset("none"), b"k" * 32)
 
 
 def test_file_without_a_json_line_is_refused(tmp_path):

@@ -1,7 +1,7 @@
 import polars as pl
 import pytest
 
-from sad.build.rules import RULES, reason
+from sad.build.rules import N_STOPWORDS, RULES, reason
 from sad.build.settings import BuildSettings
 
 NINE, TEN = (
@@ -17,7 +17,9 @@ def _fired(settings=None, **fields):
               "title": pl.String, "posted_utc": pl.Int64, "depth": pl.Int64,
               "taken_down": pl.Boolean}  # fmt: skip
     frame = pl.DataFrame([node], schema=schema)
-    frame = frame.with_columns(n_words=pl.col("text").str.count_matches(r"\S+").cast(pl.Int64))
+    frame = frame.with_columns(
+        n_words=pl.col("text").str.count_matches(r"\S+").cast(pl.Int64), n_stopwords=N_STOPWORDS
+    )
     return frame.select(reason(settings or BuildSettings())).item()
 
 

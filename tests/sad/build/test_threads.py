@@ -1,19 +1,13 @@
 import json
-from collections import Counter
 
-from helpers import post, reply, rows, write_lines
+from helpers import post, reply, rows, thread_rows, write_lines
 
-from sad.build import readers
-from sad.build.readers import Reading
 from sad.build.threads import join
 
 
 def _join(tmp_path, posts, replies):
-    counts = Counter()
-    return join(
-        readers.submissions([write_lines(tmp_path / "RS", posts)], Reading(), counts),
-        readers.comments([write_lines(tmp_path / "RC", replies)], Reading(), counts),
-    )
+    dumps = [write_lines(tmp_path / "RS", posts)], [write_lines(tmp_path / "RC", replies)]
+    return join(thread_rows(*dumps))
 
 
 def test_tree_with_depths_and_parents(tmp_path):
