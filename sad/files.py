@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,9 @@ def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(mode)
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
         message = f"cannot be written ({reason}); free the disk or choose another folder"
@@ -54,23 +55,56 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise SettingsError(f"{path} is not an empty folder; choose another --out")
+    with told_errors(path):
+        temporary = temporary_folder(path)
+        try:
+            yield temporary
+            settle(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def told_errors(path: Path) -> Iterator[None]:
+    """What the system refuses while ``path`` is made becomes a ``DataError``."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True
-        ) as temporary:
-            yield Path(temporary)
-            for inside in Path(temporary).rglob("*"):
-                _flush(inside)
-            Path(temporary).chmod(0o755)
-            Path(temporary).replace(path)
-            _flush(path.parent)
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(path, f"cannot be written ({reason}); free the disk") from error
 
 
-def _flush(path: Path) -> None:
+def temporary_folder(path: Path) -> Path:
+    """A new folder beside ``path``, of a name of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent))
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Rename the folder ``temporary`` to ``path`` when all in it is on the disk."""
+    for inside in temporary.rglob("*"):
+        flush(inside)
+    temporary.chmod(0o755)
+    temporary.replace(path)
+    flush(path.parent)
+
+
+def move(files: Iterable[tuple[Path, Path]]) -> None:
+    """Rename each (from, to), and wait until the new names are on the disk.
+
+    Files that are moved already are left alone.
+    """
+    folders = set()
+    for old, new in files:
+        if old.exists():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            old.replace(new)
+            folders.add(new.parent)
+    for folder in folders:
+        flush(folder)
+
+
+def flush(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

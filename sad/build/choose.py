@@ -14,9 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sad.build import clean, frames, near, partition, split, trees
-from sad.build.engine import Stage, folder_of
+from sad.build.engine import Stage, folder_of, write_counts
 from sad.build.job import Job
-from sad.files import write_json
 
 Rows = NDArray[np.int64]
 
@@ -51,12 +50,14 @@ def make(job: Job, unit: int, folder: Path) -> None:
     chosen = split.ranked(chosen).select(
         "shard", "row", "topic_group", "split", "split_time", "rank"
     )
+    chosen = chosen.sort("shard", "row")
+    parts = chosen.partition_by("shard", as_dict=True, include_key=False)
     for shard in range(partition.shards(job)):
-        mine = chosen.filter(pl.col("shard") == shard).drop("shard").sort("row")
+        mine = parts.get((shard,), chosen.drop("shard").clear())
         frames.write_ipc(mine, folder / f"{shard:05d}.arrow")
     n_paths = threads["n_paths"].sort(descending=True)
-    write_json(
-        folder / "counts.json",
+    write_counts(
+        folder,
         {
             "dialogues": chosen.height,
             "dropped": drops,
@@ -116,7 +117,15 @@ def _near(job: Job, rows: pl.DataFrame, threshold: float) -> NDArray[np.bool_]:
     """Whether the target of each dialogue nearly repeats an earlier one of another tree; [D]."""
     thread = rows["order"].to_numpy().astype(np.int64)
     place = _places(rows, partition.shards(job))
-    pairs = _candidates(job, place, thread)
+    sketch = np.zeros((near.LENGTH, rows.height), np.uint32)
+    for shard, (at, row) in enumerate(place):
+        sketch[:, at] = trees.load(job, shard, "sketches")[:, row]
+    pairs = _candidates(sketch, thread)
+    likely = [
+        pairs[start : start + _PAIRS_AT_ONCE] for start in range(0, len(pairs), _PAIRS_AT_ONCE)
+    ]
+    likely = [some[near.likely(sketch, some, threshold)] for some in likely]
+    pairs = np.concatenate([pairs[:0], *likely])
     alike = [pairs[:0]]
     for start in range(0, len(pairs), _PAIRS_AT_ONCE):
         some = pairs[start : start + _PAIRS_AT_ONCE]
@@ -128,20 +137,18 @@ def _near(job: Job, rows: pl.DataFrame, threshold: float) -> NDArray[np.bool_]:
     return again
 
 
-def _candidates(job: Job, place: list[tuple[Rows, Rows]], thread: Rows) -> Rows:
+def _candidates(sketch: near.Sketches, thread: Rows) -> Rows:
     """The pairs of dialogues whose targets are to be compared; a range of keys at a time."""
-    parts = max(1, -(-len(thread) * len(near.PAIRS) // _KEYS_AT_ONCE))
-    sketches = [trees.load(job, shard, "sketches") for shard in range(len(place))]
+    parts = max(1, -(-len(thread) * near.PAIRS // _KEYS_AT_ONCE))
     found = [np.zeros((0, 2), np.int64)]
     for part in range(parts):
-        keys, texts = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-        for (at, row), sketch in zip(place, sketches, strict=True):
-            own = sketch[:, row]
-            inside = own % np.uint64(parts) == part
-            keys.append(own[inside])
-            texts.append(np.broadcast_to(at, own.shape)[inside])
+        keys, texts = [], []
+        for key in near.keys(sketch):
+            mine = np.flatnonzero((key >> np.uint64(32)) % np.uint64(parts) == part)
+            keys.append(key[mine])
+            texts.append(mine)
         found.append(near.candidates(np.concatenate(keys), np.concatenate(texts), thread))
-    return np.unique(np.concatenate(found), axis=0)
+    return near.distinct_pairs(np.concatenate(found))
 
 
 def _places(rows: pl.DataFrame, shards: int) -> list[tuple[Rows, Rows]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import json
 import logging
 import multiprocessing
 import os
@@ -19,7 +20,13 @@ import pickle
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_EXCEPTION,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)  # fmt: skip
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -32,13 +39,14 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from sad.errors import DataError, MissingExtraError, SadError, SettingsError, WorkerError
-from sad.files import atomic_folder, read_json, write_json
+from sad.files import read_json, settle, temporary_folder, told_errors, write_json
 
 logger.disable("datatrove")  # its tracebacks and banners; ours says what a user needs
 
 Progress = Callable[[str, int, int], None]
 """Told (stage, units done, units)."""
 
+COUNTS = "counts.json"
 _POLL_SECONDS = 0.1
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -49,7 +57,7 @@ class Execution:
 
     executor: Literal["local", "slurm", "ray"] = "local"
     workers: int | None = None  # processes at once; None: one per core, none for small inputs
-    tasks: int | None = None  # ranks of a stage; None: one per unit of work
+    tasks: int | None = None  # ranks of a stage; None: one per worker, elsewhere one per unit
     ray_address: str | None = None  # None: $RAY_ADDRESS, else a Ray started for this build
     sbatch: tuple[str, ...] = ()  # such as "partition=cpu", "time=4:00:00"
 
@@ -89,16 +97,26 @@ class UnitStep(PipelineStep):  # type: ignore[misc]
         module, _, function = self.call.partition(":")
         make = getattr(importlib.import_module(module), function)
         job = pickle.loads(self.job)  # noqa: S301  packed by this very process or its parent
-        for unit in range(rank, self.units, world_size):
-            place = folder_of(Path(self.work), self.name, unit)
-            if place.exists():
-                continue
-            try:
-                with self.track_time("unit"), atomic_folder(place) as folder:
-                    make(job, unit, folder)
-            except Exception as error:
-                _record(Path(self.work), self.name, unit, error)
-                raise
+        settled: Future[None] | None = None
+        with ThreadPoolExecutor(1) as settler:
+            for unit in range(rank, self.units, world_size):
+                place = folder_of(Path(self.work), self.name, unit)
+                if place.exists():
+                    continue
+                try:
+                    with self.track_time("unit"), told_errors(place):
+                        folder = temporary_folder(place)
+                        make(job, unit, folder)
+                        if settled:
+                            settled.result()
+                        # The disk takes this unit in while the next one is computed.
+                        settled = settler.submit(settle, folder, place)
+                except Exception as error:
+                    _record(Path(self.work), self.name, unit, error)
+                    raise
+            if settled:
+                with told_errors(Path(self.work)):
+                    settled.result()
 
 
 def folder_of(work: Path, stage: str, unit: int) -> Path:
@@ -109,7 +127,12 @@ def folder_of(work: Path, stage: str, unit: int) -> Path:
 def counts_of(work: Path, stage: Stage) -> Iterator[dict[str, Any]]:
     """What each unit of ``stage`` counted."""
     for unit in range(stage.units):
-        yield read_json(folder_of(work, stage.name, unit) / "counts.json")
+        yield read_json(folder_of(work, stage.name, unit) / COUNTS)
+
+
+def write_counts(folder: Path, counts: dict[str, Any]) -> None:
+    """Leave ``counts`` in the folder of a unit."""
+    (folder / COUNTS).write_text(json.dumps(counts))
 
 
 def cores() -> int:
@@ -134,7 +157,7 @@ class Engine:
         Raises:
             SadError: a rank failed, was killed, or left its work unfinished.
         """
-        tasks = min(self.how.tasks or stage.units, stage.units)
+        tasks = min(self.how.tasks or self._at_once(stage), stage.units)
         markers = self.work / "ranks" / f"{stage.name}-{tasks}"
         step = UnitStep(stage, self.work, self.job)
         _failure(self.work, stage.name).unlink(missing_ok=True)
@@ -145,6 +168,17 @@ class Engine:
         if missing:
             self._blame(stage, f"{len(missing)} of {stage.units} units are missing")
         self.on_progress(stage.name, stage.units, stage.units)
+
+    def _workers(self) -> int:
+        return self.how.workers or cores()
+
+    def _at_once(self, stage: Stage) -> int:
+        """Ranks of a stage where the user names no number.
+
+        Here a rank is never waited for, so one per worker; elsewhere small ones are scheduled best.
+        """
+        local = self.how.executor == "local"
+        return (1 if stage.wide else self._workers()) if local else stage.units
 
     def _place(self, stage: Stage, unit: int) -> Path:
         return folder_of(self.work, stage.name, unit)
@@ -188,7 +222,7 @@ class Engine:
 
     def _pool(self, *, wide: bool) -> ProcessPoolExecutor:
         if wide not in self._pools:
-            workers = 1 if wide else self.how.workers or cores()
+            workers = 1 if wide else self._workers()
             threads = max(1, cores() // workers)
             self._pools[wide] = ProcessPoolExecutor(
                 workers, _context(), initializer=_start_worker, initargs=(threads,)

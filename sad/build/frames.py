@@ -69,12 +69,19 @@ TABLES: dict[str, Schema] = {
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write ``frame`` to ``path``; the bytes depend on its rows alone.
+    """Write ``frame`` to ``path``, all or nothing; see ``put_parquet``."""
+    with atomic(path) as temporary:
+        put_parquet(frame, temporary)
+
+
+def put_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write ``frame`` to ``path`` within a temporary folder; the bytes depend on its rows alone.
 
     Row groups hold 10,000 rows so that dataset viewers page through them cheaply.
     """
-    with atomic(path) as temporary, _plain_os_errors():
-        frame.write_parquet(temporary, compression="zstd", row_group_size=10_000)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _plain_os_errors():
+        frame.write_parquet(path, compression="zstd", row_group_size=10_000)
 
 
 def read_parquet(path: Path, schema: Schema) -> pl.DataFrame:

@@ -5,7 +5,9 @@ N texts, S shingles (runs of ``WIDTH`` words), K keys of a sketch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,16 +15,20 @@ import polars_hash as plh
 from numpy.typing import NDArray
 
 WIDTH = 3
+LENGTH = 16
+"""Hashes of a sketch, the smallest of a text's shingles (a bottom sketch: Broder 1997)."""
 LOWEST = 6
-"""Shingles of a sketch. Two texts are candidates when their sketches share two: at Jaccard 0.8 two
-of the six lowest shingles of both texts together are in both with probability 0.998."""
-PAIRS = tuple(combinations(range(LOWEST), 2))
+"""Two texts are candidates when two of their so many smallest hashes are the same. At Jaccard 0.8
+two of the six smallest hashes of both texts together are in both with probability 0.998."""
+PAIRS = LOWEST * (LOWEST - 1) // 2
 _TEXTS_AT_ONCE = 20_000
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MASK = np.uint64(2**32 - 1)
 
 Hashes = NDArray[np.uint64]
+Sketches = NDArray[np.uint32]
 Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
@@ -49,27 +55,21 @@ def shingles(texts: pl.Series) -> tuple[Hashes, Index]:
     return total[inside] * _ODD, np.cumsum(count) - count
 
 
-def sketches(texts: pl.Series) -> Hashes:
-    """The keys of each text's sketch [K, N], 0 where it is too short.
+def sketches(texts: pl.Series) -> Sketches:
+    """The ``LENGTH`` smallest distinct 32-bit shingle hashes of each text; shape [LENGTH, N].
 
-    Texts that share a key are candidates. A key stands for two of the ``LOWEST`` smallest shingle
-    hashes of a text (a bottom sketch: Broder 1997). A text of one shingle has it twice.
+    They ascend; 0 stands where there are fewer.
 
     Args:
         texts: as ``clean.normal`` gives them.
     """
-    out = np.zeros((len(PAIRS), len(texts)), np.uint64)
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        lowest = _lowest(*shingles(texts[start : start + _TEXTS_AT_ONCE]))
-        for key, (a, b) in zip(out, PAIRS, strict=True):
-            mixed = (lowest[:, a] * _ODD) ^ lowest[:, b]
-            mixed = (mixed ^ (mixed >> np.uint64(31))) * _ODD
-            key[start : start + len(lowest)] = np.where(lowest[:, b] > 0, mixed, 0)
-    return out
+    starts = range(0, len(texts), _TEXTS_AT_ONCE)
+    parts = [_smallest(*shingles(texts[start : start + _TEXTS_AT_ONCE])) for start in starts]
+    return np.ascontiguousarray(np.concatenate([np.zeros((0, LENGTH), np.uint32), *parts]).T)
 
 
-def _lowest(hashes: Hashes, starts: Index) -> Hashes:
-    """The ``LOWEST`` smallest distinct 32-bit hashes of each text [N, LOWEST]; 0: there are fewer.
+def _smallest(hashes: Hashes, starts: Index) -> Sketches:
+    """The smallest distinct hashes of each text [N, LENGTH].
 
     Args:
         hashes: of all shingles [S].
@@ -78,28 +78,54 @@ def _lowest(hashes: Hashes, starts: Index) -> Hashes:
     lengths = np.diff(np.append(starts, len(hashes)))
     owner = np.repeat(np.arange(len(starts), dtype=np.uint64), lengths)
     both = (owner << np.uint64(32)) | np.maximum(hashes >> np.uint64(32), np.uint64(1))
-    # About 30 of a text are under the bound, so that few need sorting; never too few but by chance.
-    share = np.minimum(1.0, 5 * LOWEST / np.maximum(lengths, 1))
+    # About 40 of a text are under the bound, so that few need sorting; too few but by chance.
+    share = np.minimum(1.0, 2.5 * LENGTH / np.maximum(lengths, 1))
     bound = np.repeat((share * (2**32 - 1)).astype(np.uint64), lengths)
     low = _first(both[(both & _MASK) <= bound], len(starts))
     lacking = (low[:, -1] == 0) & (share < 1)
     if lacking.any():
         low[lacking] = _first(both[np.repeat(lacking, lengths)], len(starts))[lacking]
-    single = (low[:, 0] > 0) & (low[:, 1] == 0)
-    low[single, 1] = low[single, 0]
     return low
 
 
-def _first(both: Hashes, texts: int) -> Hashes:
+def _first(both: Hashes, texts: int) -> Sketches:
     """The smallest distinct hashes of each text, of numbers that hold a text and a hash."""
-    ordered = np.sort(both)
-    ordered = ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
+    ordered = _distinct(np.sort(both))
     owner = (ordered >> np.uint64(32)).astype(np.int64)
     place = np.arange(len(ordered)) - np.searchsorted(owner, owner)
-    out = np.zeros((texts, LOWEST), np.uint64)
-    kept = place < LOWEST
+    out = np.zeros((texts, LENGTH), np.uint32)
+    kept = place < LENGTH
     out[owner[kept], place[kept]] = ordered[kept] & _MASK
     return out
+
+
+def keys(sketch: Sketches) -> Iterator[Hashes]:
+    """A key [N] for every two of the ``LOWEST`` smallest hashes of each text; 0: it has fewer.
+
+    Texts that share one are candidates. A text of one shingle has it twice.
+    """
+    low = sketch[:LOWEST].astype(np.uint64)
+    low[1] = np.where(low[1] > 0, low[1], low[0])
+    for a, b in combinations(low, 2):
+        yield np.where(b > 0, (a << np.uint64(32)) | b, 0)
+
+
+def likely(sketch: Sketches, pairs: Index, threshold: float) -> Mask:
+    """Whether each pair may have a Jaccard index of ``threshold`` or more; shape [pairs].
+
+    Of the smallest hashes of both texts together, a share like the Jaccard index is in both. A pair
+    is ruled out when that share is 3.5 standard errors below ``threshold``.
+    """
+    both = np.sort(np.concatenate([sketch[:, pairs[:, 0]], sketch[:, pairs[:, 1]]]), axis=0)
+    twice = (both[1:] == both[:-1]) & (both[1:] > 0)
+    fresh = np.concatenate([both[:1] > 0, (both[1:] != both[:-1])])
+    place = np.cumsum(fresh, axis=0)
+    # A text with fewer hashes than a sketch holds all it has: there the count is exact.
+    inside = place[1:] <= LENGTH
+    n = np.minimum(place[-1], LENGTH)
+    slack = 3.5 * np.sqrt(n * threshold * (1 - threshold))
+    enough: Mask = (twice & inside).sum(0) >= n * threshold - slack - 1e-9
+    return enough
 
 
 def candidates(key: Hashes, text: Index, thread: Index) -> Index:
@@ -109,12 +135,12 @@ def candidates(key: Hashes, text: Index, thread: Index) -> Index:
     copied a thousand times costs two thousand pairs and not half a million.
 
     Args:
-        key: keys of sketches [M], all K of a text in any place; 0 is none.
+        key: ``keys`` of texts [M], in any order; 0 is none.
         text: whose each is [M]: the place of the text in the order of precedence.
         thread: a number per text [N]; texts of one thread are never compared.
     """
     ordered = np.sort(key[key > 0])
-    shared = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    shared = _distinct(ordered[1:][ordered[1:] == ordered[:-1]])
     at = np.searchsorted(shared, key)
     at[at == len(shared)] = 0
     some = np.flatnonzero(shared[at] == key) if len(shared) else at[:0]
@@ -124,7 +150,18 @@ def candidates(key: Hashes, text: Index, thread: Index) -> Index:
     first = whose[fresh][np.cumsum(fresh) - 1]
     before = np.where(fresh, whose, np.roll(whose, 1))
     pairs = np.stack([np.append(first, before), np.append(whose, whose)], 1)
-    return np.unique(pairs[thread[pairs[:, 0]] != thread[pairs[:, 1]]], axis=0)
+    return distinct_pairs(pairs[thread[pairs[:, 0]] != thread[pairs[:, 1]]])
+
+
+def distinct_pairs(pairs: Index) -> Index:
+    """``pairs`` (numbers below 2^32) without repetitions, ascending; shape [pairs, 2]."""
+    joined = _distinct(np.sort((pairs[:, 0] << 32) | pairs[:, 1]))
+    return np.stack([joined >> 32, joined & (2**32 - 1)], 1)
+
+
+def _distinct(ordered: NDArray[Any]) -> NDArray[Any]:
+    """``ordered`` without repetitions; ``np.unique`` takes ten times as long."""
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def jaccard(texts: pl.Series, pairs: Index) -> Floats:

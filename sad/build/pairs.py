@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import polars as pl
+import polars_hash as plh
+
+from sad.build import clean
 
 PAIRS: dict[str, Any] = {
     "pair_id": pl.String,
@@ -35,7 +38,6 @@ def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
         dialogues: ``thread_id``, ``topic``, ``split``.
     """
     replies = utterances.filter((pl.col("depth") > 0) & ~pl.col("is_op"))
-    words = pl.col("text").str.to_lowercase().str.extract_all(r"[\p{L}\p{N}]+").list.unique()
     won = replies.filter(pl.col("delta") & (pl.col("delta_by") == "op").fill_null(False))
     near = replies.join(won.select("thread_id").unique(), on="thread_id", how="semi")
     winners = near.filter("delta").select("thread_id", "speaker").drop_nulls().unique()
@@ -43,7 +45,8 @@ def match(utterances: pl.DataFrame, dialogues: pl.DataFrame) -> pl.DataFrame:
         winners, on=["thread_id", "speaker"], how="anti"
     )
     key = ("thread_id", "depth")
-    sides = _side(won, "won", words), _side(lost, "lost", words)
+    lost = lost.join(won.select(key).unique(), on=key, how="semi")
+    sides = _side(won, "won"), _side(lost, "lost")
     sizes = [side.group_by(key).agg(n=pl.len()) for side in sides]
     work = sizes[0].join(sizes[1], on=key, suffix="_lost").sort(key)
     batch = (pl.col("n") * pl.col("n_lost")).cum_sum() // _PAIRS_AT_ONCE
@@ -71,11 +74,20 @@ def _compared(won: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
     return both.select("thread_id", "won_id", "lost_id", similarity=similarity)
 
 
-def _side(rows: pl.DataFrame, name: str, words: pl.Expr) -> pl.DataFrame:
+def _side(rows: pl.DataFrame, name: str) -> pl.DataFrame:
     place = pl.int_range(pl.len()).over("thread_id", "depth")
     rows = rows.sort("utterance_id").filter(place < _MOST_OF_A_DEPTH)
     mine = {f"{name}_id": pl.col("utterance_id"), f"{name}_speaker": pl.col("speaker")}
-    return rows.select("thread_id", "depth", **mine, **{f"{name}_words": words})
+    return rows.select("thread_id", "depth", **mine, **{f"{name}_words": _words(rows["text"])})
+
+
+def _words(texts: pl.Series) -> pl.Series:
+    """The set of words of each text, as hashes: numbers are compared faster."""
+    words = texts.to_frame("text").select(clean.normal(pl.col("text")).str.split(" "))
+    flat = words.with_row_index("row").explode("text", empty_as_null=False, keep_nulls=False)
+    flat = flat.select(pl.col("row").set_sorted(), word=plh.col("text").nchash.xxh3_64())
+    sets = flat.group_by("row", maintain_order=True).agg(pl.col("word").unique())
+    return sets["word"]
 
 
 def _one_to_one(ranked: pl.DataFrame) -> pl.DataFrame:

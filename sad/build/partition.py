@@ -8,8 +8,10 @@ work shard by shard. How many shards there are depends on the input alone.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,12 @@ import polars_hash as plh
 from numpy.typing import NDArray
 
 from sad.build import frames, threads
-from sad.build.engine import Stage, counts_of, folder_of
+from sad.build.engine import Stage, counts_of, folder_of, write_counts
 from sad.build.job import Job
-from sad.files import read_json, write_json
+from sad.files import flush, read_json
 
-FILE_BYTES = 192 << 20
-SHARD_ROWS = 100_000
+FILE_BYTES = 128 << 20
+SHARD_ROWS = 64_000
 _BATCH_ROWS = 2_048  # what is read at least to get at one row
 _BUCKETS = 1 << 16
 _KEYS_AT_ONCE = 1 << 26
@@ -46,17 +48,29 @@ def plan_stage(_: Job) -> Stage:
 def read(job: Job, unit: int, folder: Path) -> None:
     """Write the rows of part ``unit`` by bucket, a key per row, and what was counted."""
     counts: Counter[str] = Counter()
+    with ThreadPoolExecutor(1) as writer:
+        written: Future[None] | None = None
+        for number, rows in enumerate(_files(job.source.read(unit, job.settings, counts))):
+            if written:
+                written.result()  # one at a time: memory stays bounded
+            written = writer.submit(_write_rows, rows, folder, number)
+        if written:
+            written.result()
+    write_counts(folder, counts)
+
+
+def _files(batches: Iterator[pl.DataFrame]) -> Iterator[list[pl.DataFrame]]:
+    """``batches`` in groups of about ``FILE_BYTES``."""
     waiting: list[pl.DataFrame] = []
-    size, files = 0.0, 0
-    for batch in job.source.read(unit, job.settings, counts):
+    size = 0.0
+    for batch in batches:
         waiting.append(batch)
         size += batch.estimated_size()
         if size >= FILE_BYTES:
-            _write_rows(waiting, folder, files)
-            waiting, size, files = [], 0.0, files + 1
+            yield waiting
+            waiting, size = [], 0.0
     if waiting:
-        _write_rows(waiting, folder, files)
-    write_json(folder / "counts.json", counts)
+        yield waiting
 
 
 def _write_rows(batches: list[pl.DataFrame], folder: Path, number: int) -> None:
@@ -67,7 +81,9 @@ def _write_rows(batches: list[pl.DataFrame], folder: Path, number: int) -> None:
     bucket = (names["thread"].to_numpy() % _BUCKETS).astype(np.uint16)
     keys = (names["node"].to_numpy() & ~np.uint64(_BUCKETS - 1)) | bucket
     order = np.argsort(bucket, kind="stable")
-    frames.write_ipc(rows[order], folder / f"rows-{number:05d}.arrow", _BATCH_ROWS)
+    path = folder / f"rows-{number:05d}.arrow"
+    frames.write_ipc(rows[order], path, _BATCH_ROWS)
+    flush(path)  # now, not all at the end
     np.save(folder / f"keys-{number:05d}.npy", keys[order])
 
 
@@ -87,10 +103,8 @@ def plan(job: Job, unit: int, folder: Path) -> None:
     edges = np.concatenate([[0], first, [_BUCKETS]])
     starts = [np.concatenate([[0], np.cumsum(_per_bucket(part))])[edges].tolist() for part in keys]
     frames.write_ipc(_disputed(files, keys), folder / "disputed.arrow")
-    write_json(
-        folder / "plan.json",
-        {"files": [str(path.relative_to(job.work)) for path in files], "starts": starts},
-    )
+    plan = {"files": [str(path.relative_to(job.work)) for path in files], "starts": starts}
+    (folder / "plan.json").write_text(json.dumps(plan))
 
 
 def read_counts(job: Job) -> Counter[str]:
@@ -168,6 +182,6 @@ def _suspects(keys: list[Keys]) -> Iterator[Keys]:
     edges = [(2**64 * i // parts) for i in range(parts + 1)]
     for low, high in pairwise(edges):
         inside = [part[(part >= low) & (part <= high - 1)] for part in keys]
-        ordered = np.unique(np.concatenate([*inside, np.zeros(0, np.uint64)]))
+        ordered = np.sort(np.concatenate([*inside, np.zeros(0, np.uint64)]))
         names = ordered & ~np.uint64(_BUCKETS - 1)
-        yield names[1:][names[1:] == names[:-1]]
+        yield names[1:][(names[1:] == names[:-1]) & (ordered[1:] != ordered[:-1])]

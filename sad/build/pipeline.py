@@ -26,7 +26,7 @@ from sad.build.sources import Source
 from sad.build.stages import IN_ORDER
 from sad.build.threads import LOST
 from sad.errors import DataError, SettingsError
-from sad.files import read_json, sha256, write_json, write_text
+from sad.files import read_json, sha256, told_errors, write_json, write_text
 from sad.release.card import write_card
 from sad.settings import read_yaml
 
@@ -76,6 +76,8 @@ def build(
         in_process = how.executor == "local" and how.workers is None and small
         with started(how, job.work, job, on_progress, in_process=in_process) as engine:
             counts = _run(engine, job)
+        with told_errors(out):
+            write.publish(job)
         write_json(out / ".run" / "counts.json", counts)
         write_card(out, labelled=False)
         write_text(out / ".run" / "done", settings.digest() + "\n")

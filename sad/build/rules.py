@@ -86,7 +86,8 @@ def repetitive(settings: BuildSettings) -> pl.Expr:
     """Few distinct words for its length."""
     least = settings.min_distinct_share * _WORDS
     # Nearly every text has enough of them in its first part.
-    head = pl.col("text").str.head(pl.col("text").str.len_chars() * 3 // 10)
+    tenths = pl.when(pl.col("n_words") > 150).then(4).otherwise(3)
+    head = pl.col("text").str.head(pl.col("text").str.len_chars() * tenths // 10)
     # The cut may have made a word, and so does each line break where words are told by spaces.
     few = _distinct(head) - 1
     if settings.tidy:

@@ -23,10 +23,9 @@ from sad.build import (
     threads,
 )  # fmt: skip
 from sad.build import folder as built
-from sad.build.engine import Stage, folder_of
+from sad.build.engine import Stage, folder_of, write_counts
 from sad.build.job import Job
 from sad.build.settings import BuildSettings
-from sad.files import write_json
 
 KEPT = tuple(
     name for name in built.UTTERANCES if name not in ("strategies", "strategy_mask", "spans")
@@ -52,8 +51,8 @@ def make(job: Job, shard: int, folder: Path) -> None:
     kept, dropped = _filter(nodes, job)
     untimed = nodes.filter((pl.col("parent") < 0) & pl.col("posted_utc").is_null()).height
     found = dialogues.paths(kept, job.settings)
-    write_json(
-        folder / "counts.json",
+    write_counts(
+        folder,
         {
             "threads": counts,
             "nodes": nodes.height,
@@ -146,8 +145,12 @@ def _clean(nodes: pl.DataFrame, settings: BuildSettings) -> tuple[pl.DataFrame, 
     posts = nodes.filter(pl.col("parent") < 0)["title"].fill_null("")
     if settings.clean:
         posts = posts.to_frame("title").select(clean.topic(pl.col("title"))).to_series()
-    nodes = nodes.with_columns(text=text, topic=posts.gather(nodes["thread_id"].rle_id()))
-    return nodes.with_columns(n_words=clean.words(tidy=settings.tidy)), changed
+    nodes = nodes.with_columns(
+        text=text,
+        topic=posts.gather(nodes["thread_id"].rle_id()),
+        n_words=clean.words(text, tidy=settings.tidy),
+    )
+    return nodes, changed
 
 
 def _filter(nodes: pl.DataFrame, job: Job) -> tuple[pl.DataFrame, pl.DataFrame]:

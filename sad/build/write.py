@@ -9,10 +9,10 @@ import polars as pl
 
 from sad.build import choose, dialogues, frames, pairs, partition, trees
 from sad.build import folder as built
-from sad.build.engine import Stage
+from sad.build.engine import Stage, folder_of, write_counts
 from sad.build.job import Job
 from sad.build.split import SPLITS
-from sad.files import write_json
+from sad.files import move
 
 
 def stage(job: Job) -> Stage:
@@ -21,7 +21,7 @@ def stage(job: Job) -> Stage:
 
 
 def make(job: Job, shard: int, folder: Path) -> None:
-    """Write the tables of a shard into the built folder; and counts."""
+    """Write the tables of a shard, laid out as in the built folder; and counts."""
     shards = partition.shards(job)
     kept, chosen = trees.read(job, shard, "kept"), choose.of_shard(job, shard)
     found, turns = _dialogues(job, shard, kept, chosen)
@@ -39,21 +39,29 @@ def make(job: Job, shard: int, folder: Path) -> None:
     columns = ["node_id", "thread_id", "rule"]
     lost = pl.concat([trees.read(job, shard, "dropped").select(columns), idle.select(columns)])
     lost = lost.sort("thread_id", "node_id", "rule")
-    frames.write_parquet(lost, built.record(job.out, "dropped", shard))
+    frames.put_parquet(lost, built.record(folder, "dropped", shard))
     by_structure = utterances.select(
         "utterance_id", "stance", "stance_confidence", stance_source="label_source"
     )
-    frames.write_parquet(by_structure, built.record(job.out, built.STRUCTURE, shard))
-    place = built.shard(job.out, "utterances", "train", shard, shards)
-    frames.write_parquet(utterances.select(list(built.UTTERANCES)), place)
+    frames.put_parquet(by_structure, built.record(folder, built.STRUCTURE, shard))
+    place = built.shard(folder, "utterances", "train", shard, shards)
+    frames.put_parquet(utterances.select(list(built.UTTERANCES)), place)
     for name in SPLITS:
         for table, rows in (("dialogues", found), ("pairs", matched)):
             mine = rows.filter(pl.col("split") == name).select(list(built.TABLES[table]))
-            place = built.shard(job.out, table, name, shard, shards)
-            frames.write_parquet(mine.sort(mine.columns[0]), place)
-    write_json(
-        folder / "counts.json", {"utterances": utterances.height, "matched_pairs": matched.height}
-    )
+            place = built.shard(folder, table, name, shard, shards)
+            frames.put_parquet(mine.sort(mine.columns[0]), place)
+    write_counts(folder, {"utterances": utterances.height, "matched_pairs": matched.height})
+
+
+def publish(job: Job) -> None:
+    """Move the tables of all shards into the built folder."""
+    pairs = []
+    for shard in range(partition.shards(job)):
+        folder = folder_of(job.work, "write", shard)
+        tables = list(folder.rglob("*.parquet"))
+        pairs += [(path, job.out / path.relative_to(folder)) for path in tables]
+    move(pairs)
 
 
 def _dialogues(

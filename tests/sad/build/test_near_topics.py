@@ -39,9 +39,11 @@ def _texts(seed, n=300):
 def _repeats(texts, thread, threshold):
     """For each text the earlier one that it repeats or -1, in the steps of the stage ``choose``."""
     words = texts.to_frame("text").select(clean.normal(pl.col("text"))).to_series()
-    keys = near.sketches(words)
+    sketch = near.sketches(words)
+    keys = np.stack([*near.keys(sketch)])
     whose = np.broadcast_to(np.arange(len(texts)), keys.shape)
     pairs = near.candidates(keys.ravel(), whose.ravel(), thread)
+    pairs = pairs[near.likely(sketch, pairs, threshold)]
     pairs = pairs[near.jaccard(words, pairs) >= threshold]
     found = np.full(len(texts), -1)
     marked = near.marked(pairs)
