@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,9 @@ def temporary_folder(path: Path) -> Path:
 
 def settle(temporary: Path, path: Path) -> None:
     """Rename the folder ``temporary`` to ``path`` when all in it is on the disk."""
-    for inside in temporary.rglob("*"):
-        flush(inside)
+    # At once, so that the file system commits them together.
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(flush, temporary.rglob("*")))
     temporary.chmod(0o755)
     temporary.replace(path)
     flush(path.parent)

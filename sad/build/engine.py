@@ -17,8 +17,10 @@ import logging
 import multiprocessing
 import os
 import pickle
+import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_EXCEPTION,
@@ -30,7 +32,6 @@ from concurrent.futures import (
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,8 +225,11 @@ class Engine:
         if wide not in self._pools:
             workers = 1 if wide else self._workers()
             threads = max(1, cores() // workers)
+            # Polars' allocator hands memory back at once, only to take it again soon after.
+            os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000,muzzy_decay_ms:10000")
+            # Spawned, not by a server: then this process is their parent, and they die with it.
             self._pools[wide] = ProcessPoolExecutor(
-                workers, _context(), initializer=_start_worker, initargs=(threads,)
+                workers, multiprocessing.get_context("spawn"), _start_worker, (os.getpid(), threads)
             )
         return self._pools[wide]
 
@@ -275,22 +279,10 @@ def started(
         yield engine
 
 
-def _context() -> BaseContext:
-    """Workers are forked from a server that has imported this module: polars they import anew."""
-    # Polars' allocator hands memory back to the system at once, to take it again soon after.
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:10000,muzzy_decay_ms:10000")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def _start_worker(threads: int) -> None:
-    """A worker dies with its parent, leaves Ctrl-C to it, and uses its share of the cores.
-
-    Its parent is the server that forks workers, which ends with the command.
-    """
+def _start_worker(parent: int, threads: int) -> None:
+    """A worker dies with its parent, leaves Ctrl-C to it, and uses its share of the cores."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() == 1:  # it died before we asked
+    if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["POLARS_MAX_THREADS"] = str(threads)
@@ -339,7 +331,7 @@ class _Slurm(SlurmPipelineExecutor):  # type: ignore[misc]
             workers=how.workers or -1,
             job_name=f"sad-{stage.name}",
             qos=options.pop("qos", ""),
-            env_command=":",
+            env_command=f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
             sbatch_args={"wait": "", **options},
             logging_dir=str(markers),
             mail_user=None,

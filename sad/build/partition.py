@@ -2,7 +2,7 @@
 
 ``read`` writes the rows of a part in files of about ``FILE_BYTES``, sorted by bucket, a number that
 all rows of a thread share. ``plan`` counts them, cuts the buckets into shards of about
-``SHARD_ROWS`` rows, and finds the comments whose copies lie in different threads. The later stages
+``shard_rows`` rows, and finds the comments whose copies lie in different threads. The later stages
 work shard by shard. How many shards there are depends on the input alone.
 """
 
@@ -27,7 +27,6 @@ from sad.build.job import Job
 from sad.files import flush, read_json
 
 FILE_BYTES = 128 << 20
-SHARD_ROWS = 64_000
 _BATCH_ROWS = 2_048  # what is read at least to get at one row
 _BUCKETS = 1 << 16
 _KEYS_AT_ONCE = 1 << 26
@@ -98,7 +97,7 @@ def plan(job: Job, unit: int, folder: Path) -> None:
     files = sorted((job.work / "read").glob("*/rows-*.arrow"))
     keys = [_keys_of(path) for path in files]
     sizes = sum((_per_bucket(part) for part in keys), np.zeros(_BUCKETS, np.int64))
-    shards = max(1, -(-int(sizes.sum()) // SHARD_ROWS))
+    shards = max(1, -(-int(sizes.sum()) // job.settings.shard_rows))
     first = np.searchsorted(np.cumsum(sizes), np.arange(1, shards) * sizes.sum() / shards) + 1
     edges = np.concatenate([[0], first, [_BUCKETS]])
     starts = [np.concatenate([[0], np.cumsum(_per_bucket(part))])[edges].tolist() for part in keys]

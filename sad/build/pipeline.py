@@ -61,6 +61,7 @@ def build(
         WorkerError: a worker failed or was killed; the same call resumes.
     """
     _refuse_foreign(out)
+    _require_files(how, key, taken_down)
     with built.locked(out):
         on_progress("checking the input", 0, 0)
         job = Job(source, settings, out, out / ".run" / "work", key, taken_down)
@@ -84,6 +85,17 @@ def build(
         built.note(out, f"built {counts['paths']['dialogues']} dialogues")
         _remove(out / ".run" / "work")
         return counts
+
+
+def _require_files(
+    how: Execution, key: bytes | Path, taken_down: frozenset[str] | Path | None
+) -> None:
+    """Slurm and Ray write the job to a disk, where no secret belongs."""
+    told = {"author key": key != authors.SAMPLE_KEY and isinstance(key, bytes)}
+    told["takedown list"] = isinstance(taken_down, frozenset) and bool(taken_down)
+    for name, is_value in told.items():
+        if is_value and how.executor != "local":
+            raise SettingsError(f"--executor {how.executor}: give the {name} as a file")
 
 
 def _prepared(job: Job, manifest: dict[str, Any], *, fresh: bool) -> Job:

@@ -139,6 +139,11 @@ class BuildSettings(Settings):
         "index of three-word shingles); null: equal ones only. Source: ours",
     )
     split: Split = Field(Split(), description="Division into splits. Source: ours")
+    shard_rows: Count = Field(
+        64_000,
+        description="Posts and comments per shard, which is what a worker holds in memory and a "
+        "file of the built folder is made of; threads stay whole. Source: ours",
+    )
 
     @property
     def tidy(self) -> bool:

@@ -39,29 +39,30 @@ _ROWS = {
 
 def write_card(folder: Path, *, labelled: bool) -> None:
     """Write README.md of the built ``folder``; if it is ``labelled``, examples are the default."""
-    tables = [table for table in _ROWS if table != "examples" or labelled]
-    if not any(_rows(folder, "pairs").values()):
-        tables.remove("pairs")  # ``datasets`` refuses a table without rows
+    rows = {table: _rows(folder, table) for table in _ROWS if table != "examples" or labelled}
+    if not any(rows["pairs"].values()):
+        del rows["pairs"]  # ``datasets`` refuses a table without rows
+    default = next(iter(rows))
     head: dict[str, Any] = {
         "pretty_name": "Strategic Argumentative Dialogue",
         "language": ["en"],
         "task_categories": ["text-generation", "text-classification"],
-        "configs": [_config(folder, table, default=table == tables[0]) for table in tables],
+        "configs": [_config(table, rows[table], default=table == default) for table in rows],
     }
-    counts = {table: sum(_rows(folder, table).values()) for table in tables}
+    counts = {table: sum(rows[table].values()) for table in rows}
     body = _BODY.format(
         name="SAD, a local build",
         rules=yaml.safe_load((folder / ".run" / "settings.yaml").read_text())["rules"],
-        rows="\n".join(f"| `{t}` | {counts[t]:,} | {_ROWS[t]} |" for t in tables),
-        default=tables[0],
+        rows="\n".join(f"| `{t}` | {counts[t]:,} | {_ROWS[t]} |" for t in rows),
+        default=default,
     )
     text = f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n{body}"
     write_text(folder / "README.md", text)
 
 
-def _config(folder: Path, table: str, *, default: bool) -> dict[str, Any]:
+def _config(table: str, rows: dict[str, int], *, default: bool) -> dict[str, Any]:
     # ``datasets`` refuses a split without rows, so those are not named.
-    filled = [split for split, n in _rows(folder, table).items() if n] or ["train"]
+    filled = [split for split, n in rows.items() if n] or ["train"]
     files = [{"split": split, "path": f"{table}/{split}-*.parquet"} for split in filled]
     config: dict[str, Any] = {"config_name": table, "data_files": files}
     return {**config, "default": True} if default else config
@@ -70,8 +71,8 @@ def _config(folder: Path, table: str, *, default: bool) -> dict[str, Any]:
 def _rows(folder: Path, table: str) -> dict[str, int]:
     """Rows of ``table`` per split."""
     splits = ("train",) if table == "utterances" else SPLITS
-    rows = dict.fromkeys(splits, 0)
+    found = {}
     for split in splits:
-        for path in sorted((folder / table).glob(f"{split}-*.parquet")):
-            rows[split] += pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-    return rows
+        paths = sorted((folder / table).glob(f"{split}-*.parquet"))
+        found[split] = pl.scan_parquet(paths, glob=False).select(pl.len()).collect().item()
+    return found

@@ -57,13 +57,15 @@ def test_build_counts_what_was_planted(tmp_path, noise):
 
 
 def test_every_rule_and_every_step_has_work(tmp_path):
-    counts = generate(tmp_path, 20_000, 1, 1.0)["paper"]
+    damaged = generate(tmp_path / "damaged", 20_000, 1, 1.0)["paper"]["read"]
+    assert all(damaged[name] for name in ("nul", "undecodable"))
+    assert all(damaged["dropped"][name] for name in ("blank", "bad_json", "no_id"))
+    counts = generate(tmp_path / "more", 20_000, 1, 0.4)["paper"]
     rules = {*BuildSettings().drop, "pruned", "window"}
     assert set(counts["nodes"]["dropped"]) == rules
     assert all(counts["nodes"]["changed"].values())
-    left_out = counts["read"]["dropped"] | counts["threads"]["dropped"]
-    assert {name for name, n in left_out.items() if not n} == {"too_long"}
-    assert counts["read"]["nul"] and counts["read"]["undecodable"]
+    assert counts["read"]["dropped"]["other_subreddit"]
+    assert all(counts["threads"]["dropped"].values())
     repeats = ("duplicate_dialogue", "duplicate_target", "near_duplicate_target")
     assert all(counts["paths"]["dropped"][name] for name in repeats)
     assert counts["utterances"]["matched_pairs"]
