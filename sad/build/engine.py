@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
+from datatrove.executor.base import DistributedEnvVars
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
@@ -343,6 +344,17 @@ class _Slurm(SlurmPipelineExecutor):  # type: ignore[misc]
         """The directives; those without a value that need one are left to the cluster."""
         found: dict[str, Any] = super().get_sbatch_args(max_array)
         return {k: v for k, v in found.items() if v or k == "wait"}
+
+    def get_distributed_env(self, node_rank: int = -1) -> DistributedEnvVars:
+        """One node: the list of nodes, for which the library would ask scontrol, is not needed."""
+        nodes = os.environ.get("SLURM_NODELIST", "localhost")
+        return DistributedEnvVars(
+            datatrove_node_ips=nodes,
+            datatrove_cpus_per_task=str(self.cpus_per_task),
+            datatrove_mem_per_cpu=str(self.mem_per_cpu_gb),
+            datatrove_gpus_on_node="0",
+            datatrove_executor="SLURM",
+        )
 
     def launch_merge_stats(self) -> None:
         """Nothing: the counts are merged by the build, not by another job."""

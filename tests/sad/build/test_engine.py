@@ -169,7 +169,7 @@ script = open(sys.argv[-1]).read()
 last = int(re.search(r"--array=0-(\\d+)", script)[1])
 codes = []
 for index in range(last + 1):
-    environment = dict(os.environ, SLURM_ARRAY_TASK_ID=str(index), SLURM_NODELIST="node1", RUN_OFFSET="0")
+    environment = dict(os.environ, SLURM_ARRAY_TASK_ID=str(index), RUN_OFFSET="0")
     codes.append(subprocess.run(["bash", sys.argv[-1]], env=environment, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL).returncode)
 assert "--wait" in script
