@@ -12,8 +12,9 @@ from sad.errors import DataError
 
 def listing(folder: Path, limit: int = 20) -> pl.DataFrame:
     """The first dialogues: ``dialogue_id, thread_id, split, n_turns, topic``."""
-    rows = built.read(folder, "dialogues").sort("thread_id", "dialogue_id")
-    return rows.select("dialogue_id", "thread_id", "split", "n_turns", "topic").head(limit)
+    columns = ["dialogue_id", "thread_id", "split", "n_turns", "topic"]
+    rows = built.read(folder, "dialogues", columns=columns)
+    return rows.sort("thread_id", "dialogue_id").head(limit)
 
 
 def find(folder: Path, name: str) -> tuple[str, pl.DataFrame]:
@@ -26,20 +27,27 @@ def find(folder: Path, name: str) -> tuple[str, pl.DataFrame]:
     Raises:
         DataError: the folder holds nothing of that name.
     """
-    utterances = built.read(folder, "utterances")
-    dialogues = built.read(folder, "dialogues")
-    bare = utterances.with_columns(guide=pl.lit(""), below=pl.lit(""))
-    dialogue = dialogues.filter(pl.col("dialogue_id") == name)
+    bare = {"guide": pl.lit(""), "below": pl.lit("")}
+    dialogue = built.read(folder, "dialogues", where=pl.col("dialogue_id") == name)
     if dialogue.height:
         ids = dialogue.select(utterance_id=pl.col("utterance_ids").explode())
-        turns = ids.join(bare, on="utterance_id", how="left", maintain_order="left")
-        return dialogue["topic"][0], turns
-    thread = utterances.filter(pl.col("thread_id") == name)
-    found = _as_tree(thread) if thread.height else bare.filter(pl.col("utterance_id") == name)
+        thread = _utterances(folder, pl.col("thread_id") == dialogue["thread_id"][0])
+        turns = ids.join(thread, on="utterance_id", how="left", maintain_order="left")
+        return dialogue["topic"][0], turns.with_columns(**bare)
+    thread = _utterances(folder, pl.col("thread_id") == name)
+    found = (
+        _as_tree(thread)
+        if thread.height
+        else _utterances(folder, pl.col("utterance_id") == name).with_columns(**bare)
+    )
     if found.is_empty():
         raise DataError(folder, f"holds no dialogue, thread or utterance {name!r}; see: sad show")
-    topic = dialogues.filter(pl.col("thread_id") == found["thread_id"][0])["topic"][0]
-    return topic, found
+    own = pl.col("thread_id") == found["thread_id"][0]
+    return built.read(folder, "dialogues", columns=["topic"], where=own)["topic"][0], found
+
+
+def _utterances(folder: Path, where: pl.Expr) -> pl.DataFrame:
+    return built.read(folder, "utterances", where=where)
 
 
 _MOST_GUIDES = 12  # beyond that depth a terminal has no room left

@@ -14,29 +14,56 @@ from sad.types import STRATEGY_LABELS
 Tables = dict[str, pl.DataFrame]
 Check = Callable[[Tables], str | None]
 
+_THIN = ["dialogue_id", "topic_group", "split", "split_time", "rank"]
+
 
 def checks(folder: Path) -> Iterator[tuple[str, str | None]]:
     """(promise, what breaks it or None) for every promise of the format.
 
+    A shard is held in memory at a time, and of all shards a few columns without text.
+
     Raises:
         DataError: the folder is no finished build, or a table cannot be read.
     """
-    labelled = ["examples"] if built.is_labelled(folder) else []
-    names = ["utterances", "dialogues", "pairs", *labelled]
-    tables = {name: built.read(folder, name) for name in names}
+    names = [
+        "utterances",
+        "dialogues",
+        "pairs",
+        *(["examples"] if built.is_labelled(folder) else []),
+    ]
     yield "every stage: kept + dropped = seen", _conserved(folder)
-    for name in names:
-        yield f"{name}: columns and types", _typed(name, tables[name])
     for split in SPLITS:
-        wrong = built.read(folder, "dialogues", split).filter(pl.col("split") != split)
+        rows = built.read(folder, "dialogues", split, columns=["dialogue_id", "split"])
+        wrong = rows.filter(pl.col("split") != split)
         yield f"dialogues/{split} holds only that split", _first(wrong, "dialogue_id")
-    for check in (
-        _unique, _known, _paths, _leakage, _groups, _parents, _ranks, _outcomes, _confidence, _pairs
-    ):  # fmt: skip
-        yield str(check.__doc__).rstrip("."), check(tables)
-    if "examples" in tables:
-        for check in (_masks, _spans, _examples):
-            yield str(check.__doc__).rstrip("."), check(tables)
+    thin = {
+        "utterances": built.read(folder, "utterances", columns=["utterance_id"]),
+        "dialogues": built.read(folder, "dialogues", columns=_THIN),
+    }
+    for check in (_unique, _groups, _ranks):
+        yield str(check.__doc__).rstrip("."), check(thin)
+    yield from _of_shards(folder, names)
+
+
+def _of_shards(folder: Path, names: list[str]) -> Iterator[tuple[str, str | None]]:
+    faults: dict[str, str | None] = {}
+    shards = len(built.files(folder, "utterances"))
+    for number in range(shards):
+        tables = {name: _shard(folder, name, number, shards) for name in names}
+        found = {f"{name}: columns and types": _typed(name, tables[name]) for name in names}
+        checks = [_known, _paths, _leakage, _parents, _outcomes, _confidence, _pairs]
+        checks += [_masks, _spans, _examples] if "examples" in names else []
+        if not any(found.values()):
+            found |= {str(check.__doc__).rstrip("."): check(tables) for check in checks}
+        for promise, fault in found.items():
+            faults[promise] = faults.get(promise) or fault
+    yield from faults.items()
+
+
+def _shard(folder: Path, table: str, number: int, shards: int) -> pl.DataFrame:
+    splits = ("train",) if table == "utterances" else SPLITS
+    paths = [built.shard(folder, table, split, number, shards) for split in splits]
+    return pl.concat([built.read_file(path, table) for path in paths])
 
 
 def _first(wrong: pl.DataFrame, column: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,30 +100,51 @@ def _files(folder: Path, table: str, split: str) -> list[Path]:
     return whole
 
 
-def read(folder: Path, table: str, split: str | None = None) -> pl.DataFrame:
+def read(
+    folder: Path,
+    table: str,
+    split: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    where: pl.Expr | None = None,
+) -> pl.DataFrame:
     """The rows of ``table`` in the built folder, of all splits unless one is named.
+
+    Args:
+        folder: a built folder.
+        table: one of ``TABLES``.
+        split: None: all.
+        columns: those that are needed; None: all.
+        where: which rows are needed; only they are held in memory.
 
     Raises:
         DataError: the folder is no finished build, or holds no such table or a damaged one.
     """
-    return pl.concat([read_file(path, table) for path in files(folder, table, split)])
+    paths = files(folder, table, split)
+    return pl.concat([read_file(path, table, columns, where) for path in paths])
 
 
-def read_file(path: Path, table: str) -> pl.DataFrame:
-    """The rows of one file of ``table``.
+def read_file(
+    path: Path,
+    table: str,
+    columns: Sequence[str] | None = None,
+    where: pl.Expr | None = None,
+) -> pl.DataFrame:
+    """The rows of one file of ``table``; see ``read``.
 
     Raises:
         DataError: the file is damaged or lacks a column.
     """
     try:
-        frame = pl.read_parquet(path, glob=False)
+        lazy = pl.scan_parquet(path, glob=False)
+        known = lazy.collect_schema()
+        if missing := [column for column in TABLES[table] if column not in known]:
+            raise DataError(path, "the column is missing", field=missing[0])
+        lazy = lazy if where is None else lazy.filter(where)
+        return (lazy if columns is None else lazy.select(columns)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(path, f"is not a readable Parquet file ({reason})") from None
-    missing = [column for column in TABLES[table] if column not in frame.columns]
-    if missing:
-        raise DataError(path, "the column is missing", field=missing[0])
-    return frame
 
 
 def is_labelled(folder: Path) -> bool:

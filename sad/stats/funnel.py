@@ -23,16 +23,14 @@ def rows(counts: dict[str, dict[str, Any]]) -> list[tuple[str, int, int, dict[st
 
 def sizes(folder: Path) -> list[tuple[str, int, float, str]]:
     """(what, ours, the paper's, remark) for each size that the paper or a digest of it states."""
-    utterances = built.read(folder, "utterances")
-    dialogues = built.read(folder, "dialogues")
     stages = built.counts(folder)
     digest = "digest of the paper"
     return [
         ("threads read", stages["threads"]["submissions"], PAPER_DIGEST["threads"], digest),
         ("nodes read", stages["threads"]["seen"], PAPER_DIGEST["nodes"], f"{digest}; doubtful"),
-        ("topics", dialogues["topic_group"].n_unique(), PAPER_DIGEST["topics"], digest),
-        ("dialogues", dialogues.height, PAPER["dialogues"], "paper"),
-        ("utterances", utterances.height, PAPER_DIGEST["utterances"], digest),
+        ("topics", stages["splits"]["topic_groups"], PAPER_DIGEST["topics"], digest),
+        ("dialogues", stages["paths"]["dialogues"], PAPER["dialogues"], "paper"),
+        ("utterances", stages["utterances"]["kept"], PAPER_DIGEST["utterances"], digest),
     ]
 
 
@@ -42,7 +40,8 @@ def notes(folder: Path) -> list[str]:
     read, nodes, paths, splits = (stages[s] for s in ("read", "nodes", "paths", "splits"))
     oddities = {name: read.get(name, 0) for name in ("undecodable", "nul", "damaged_files")}
     odd = ", ".join(f"{name} {n:,}" for name, n in oddities.items() if n)
-    deltas = built.read(folder, "utterances").filter("delta")["delta_by"].fill_null("unknown")
+    won = built.read(folder, "utterances", columns=["delta_by"], where=pl.col("delta"))
+    deltas = won["delta_by"].fill_null("unknown")
     by = ", ".join(f"{n:,} by {who}" for who, n in deltas.value_counts(sort=True).iter_rows())
     share = paths["paths_of_the_top_percent_of_trees"] / max(paths["seen"], 1)
     return [
@@ -62,7 +61,8 @@ def notes(folder: Path) -> list[str]:
 
 def largest_groups(folder: Path, most: int = 5) -> list[tuple[int, list[str]]]:
     """(threads, first titles) of the largest topic groups of more than one thread."""
-    threads = built.read(folder, "dialogues").select("topic_group", "thread_id", "topic").unique()
+    columns = ["topic_group", "thread_id", "topic"]
+    threads = built.read(folder, "dialogues", columns=columns).unique()
     groups = threads.sort("thread_id").group_by("topic_group").agg("topic", n=pl.len())
     groups = groups.filter(pl.col("n") > 1).sort("n", "topic_group", descending=[True, False])
     return [(row["n"], row["topic"][:8]) for row in groups.head(most).iter_rows(named=True)]

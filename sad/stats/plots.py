@@ -150,7 +150,7 @@ def all_plots(folder: Path) -> dict[str, str]:
         "funnel": funnel_plot(counts),
         "drops": drops_plot(counts),
         "sizes": sizes_plot(funnel.sizes(folder)),
-        "turns": turns_plot(built.read(folder, "dialogues")),
+        "turns": turns_plot(built.read(folder, "dialogues", columns=["n_turns"])),
     }
     if found := usage.strategies(folder):
         plots |= {"strategies": strategies_plot(found), "sets": sets_plot(found)}

@@ -27,7 +27,10 @@ class Usage:
 
 def strategies(folder: Path) -> Usage | None:
     """The label statistics of ``folder``; None if it is not labelled yet."""
-    rows = built.read(folder, "utterances").filter(pl.col("strategies").is_not_null())
+    rows = built.read(
+        folder, "utterances", columns=["strategy_mask", "stance", "label_source"],
+        where=pl.col("strategies").is_not_null(),
+    )  # fmt: skip
     if rows.is_empty():
         return None
     masks = rows["strategy_mask"]
