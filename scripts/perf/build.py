@@ -2,7 +2,7 @@
 """Time and memory of `sad build`, beside a floor and beside ConvoKit, in one run.
 
 usage: .venv/bin/python scripts/perf/build.py --out DIR [--nodes 1016400] [--runs 3]
-                                              [--convokit 50000] [--growth] [--predict 3000000]
+                                              [--convokit 50000] [--growth]
 
 DIR gets the generated dumps (kept for the next run), report.json, and time.svg with --growth.
 
@@ -11,7 +11,6 @@ DIR gets the generated dumps (kept for the next run), report.json, and time.svg 
 - ConvoKit 5.0.0: the same job on a prefix of whole threads, in an environment of its own.
 - memory: the largest sum of proportional set sizes (PSS) of the process tree, five times a second.
 - --growth: 0.2, 0.5, 1 and 2 million nodes, and 2 million at 660 per tree.
-- --predict N: time, memory and disk of N nodes by the cost model of docs/scale.md, then measured.
 """
 
 import argparse
@@ -237,21 +236,6 @@ def plot(found, path):
     print(f"plot: {path}")
 
 
-def predict(home, nodes):
-    """The cost model against a fresh run of ``nodes`` nodes."""
-    from cost import time_of
-
-    folder = dump(home, nodes)
-    found = []
-    for rules in RULES:
-        run = ours(folder, rules, home / f"built-{rules}")
-        told = time_of(nodes, rules)
-        print(f"{rules:6} {nodes:,} nodes: model {told:.1f} s, measured {run['seconds']:.1f} s, "
-              f"off by {told / run['seconds'] - 1:+.0%}", flush=True)  # fmt: skip
-        found.append({"nodes": nodes, "rules": rules, "model": told, **run})
-    return found
-
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\nDIR")[0])
     parser.add_argument("--out", type=Path, required=True)
@@ -259,15 +243,12 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--convokit", type=int, default=50_000, help="comments; 0: not at all")
     parser.add_argument("--growth", action="store_true")
-    parser.add_argument("--predict", type=int, default=0)
     arguments = parser.parse_args()
     home = arguments.out.resolve()
     home.mkdir(parents=True, exist_ok=True)
     found = {}
     if arguments.growth:
         found["growth"] = growth(home)
-    if arguments.predict:
-        found["predict"] = predict(home, arguments.predict)
     if not found:
         found = compare(home, arguments.nodes, arguments.runs, arguments.convokit)
     (home / "report.json").write_text(json.dumps(found, indent=2))
