@@ -92,6 +92,44 @@ Takedown = Annotated[
         help="Ids (t3_X, t1_X) and authors (u/NAME) that must not be in the build, one a line.",
     ),
 ]
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, metavar="YAML", help="Settings to change."),
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", metavar="K=V", help="Such as min_words=12.")
+]
+AllowTruncated = Annotated[
+    bool, typer.Option("--allow-truncated", help="Keep the good lines of a damaged dump; counted.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Ranks at once (dumps are read one by one). Default here: one per core, none for "
+        "small inputs; with slurm and ray: as many as there are.",
+    ),
+]
+Tasks = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Ranks of a stage. Default here: one per worker; with slurm and ray: per shard."
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A", help="With ray; default: $RAY_ADDRESS, a Ray of this machine, or a new one."
+    ),
+]
+Sbatch = Annotated[
+    list[str] | None,
+    typer.Option(metavar="K[=V]", help="With slurm, such as partition=cpu or time=4:00:00."),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh/--resume", help="Start over, or go on with a build that stopped."),
+]
 
 
 class Executor(StrEnum):
@@ -154,39 +192,18 @@ def build(
     comments: Annotated[list[Path] | None, _files("comments")] = None,
     threads: Annotated[Path | None, typer.Option(help="A thread folder.", metavar="DIR")] = None,
     sample: Annotated[bool, typer.Option("--sample", help="Build the sample.")] = False,
-    settings: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, metavar="YAML", help="Settings to change."),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="K=V", help="Such as min_words=12.")
-    ] = None,
+    settings: SettingsFile = None,
+    assignments: Assignments = None,
     rules: Annotated[str, typer.Option(help="paper, or none to keep every node.")] = "paper",
     author_key: AuthorKey = None,
     takedown: Takedown = None,
-    allow_truncated: Annotated[
-        bool,
-        typer.Option("--allow-truncated", help="Keep the good lines of a damaged dump; counted."),
-    ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes at once; default: one per core, none if small."),
-    ] = None,
-    tasks: Annotated[
-        int | None, typer.Option(min=1, help="Ranks of a stage; default: one per shard.")
-    ] = None,
+    allow_truncated: AllowTruncated = False,
+    workers: Workers = None,
+    tasks: Tasks = None,
     executor: Annotated[Executor, typer.Option(help="Where the stages run.")] = Executor.LOCAL,
-    ray_address: Annotated[
-        str | None, typer.Option(metavar="A", help="With ray; default: a Ray of this machine.")
-    ] = None,
-    sbatch: Annotated[
-        list[str] | None,
-        typer.Option(metavar="K=V", help="With slurm, such as partition=cpu or time=4:00:00."),
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh/--resume", help="Start over, or go on with a build that stopped."),
-    ] = False,
+    ray_address: RayAddress = None,
+    sbatch: Sbatch = None,
+    fresh: Fresh = False,
 ) -> None:
     """Turn threads into dialogues.
 
@@ -198,42 +215,51 @@ def build(
     from sad.build import authors
     from sad.build.engine import Execution
     from sad.build.pipeline import build as run
-    from sad.build.settings import resolve
-    from sad.build.sources import Dumps, Source, ThreadFolder
+    from sad.build.sources import source_of
     from sad.console import print_funnel, stage_bars
-    from sad.settings import merge, read_yaml
 
-    chosen = [bool(submissions or comments), threads is not None, sample]
-    if sum(chosen) != 1 or bool(submissions) != bool(comments):
+    if sum([bool(submissions or comments), threads is not None, sample]) != 1 or (
+        bool(submissions) != bool(comments)
+    ):
         raise typer.BadParameter(
             "give one source: --submissions F... with --comments F..., --threads DIR, or --sample"
         )
-    changes = read_yaml(settings) if settings else {}
-    if sample:
-        from sad.sample import DUMPS, SETTINGS
-
-        changes = merge(read_yaml(SETTINGS), changes)
-    resolved = resolve(rules, changes, assignments or ())
-    source: Source
-    if sample:
-        source = DUMPS
-    elif threads:
-        source = ThreadFolder(threads)
-    else:
-        source = Dumps(tuple(submissions or ()), tuple(comments or ()), allow_truncated)
+    source = (
+        _sample()
+        if sample
+        else source_of(submissions, comments, threads, allow_truncated=allow_truncated)
+    )
     key: bytes | Path = authors.SAMPLE_KEY
     if not sample or author_key:
         key = authors.key_file(author_key)
     how = Execution(executor.value, workers, tasks, ray_address, tuple(sbatch or ()))
     with stage_bars() as on_progress:
         counts = run(
-            source, out, resolved, key,
+            source, out, _resolved(rules, settings, assignments or [], sample=sample), key,
             taken_down=takedown, how=how, fresh=fresh, on_progress=on_progress,
         )  # fmt: skip
     print_funnel(counts)
     if not counts["paths"]["dialogues"]:
         typer.echo("no dialogue is left: the funnel above says where they went", err=True)
     typer.echo(f"built {out}; next: sad annotate label {out} --labeller cues")
+
+
+def _sample() -> Any:
+    from sad.sample import DUMPS
+
+    return DUMPS
+
+
+def _resolved(rules: str, file: Path | None, assignments: list[str], *, sample: bool) -> Any:
+    """The settings of a build: of the sample, of ``file``, and of the command line."""
+    from sad.build.settings import resolve
+    from sad.sample import SETTINGS
+    from sad.settings import merge, read_yaml
+
+    changes = read_yaml(file) if file else {}
+    if sample:
+        changes = merge(read_yaml(SETTINGS), changes)
+    return resolve(rules, changes, assignments)
 
 
 @app.command("import")

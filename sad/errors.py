@@ -96,7 +96,11 @@ class MissingExtraError(SadError):
     exit_code = 5
 
     def __init__(self, extra: str, package: str) -> None:
+        self.extra, self.package = extra, package
         super().__init__(
             f"{package} is not installed; it comes with the extra sad-dialogue[{extra}] "
             f"(in a checkout: pip install -e '.[{extra}]')"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.extra, self.package)

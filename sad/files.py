@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -38,9 +39,7 @@ def atomic(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
         temporary.replace(path)
         flush(path.parent)
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
-        message = f"cannot be written ({reason}); free the disk or choose another folder"
-        raise DataError(path, message) from error
+        raise DataError(path, _refusal(error)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -71,8 +70,14 @@ def told_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(path, f"cannot be written ({reason}); free the disk") from error
+        raise DataError(error.filename or path, _refusal(error)) from error
+
+
+def _refusal(error: OSError) -> str:
+    reason = error.strerror or " ".join(str(error).split())
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"cannot be written ({reason}); free the disk or choose another folder"
+    return f"cannot be read or written ({reason})"
 
 
 def temporary_folder(path: Path) -> Path:
@@ -82,26 +87,48 @@ def temporary_folder(path: Path) -> Path:
 
 
 def settle(temporary: Path, path: Path) -> None:
-    """Rename the folder ``temporary`` to ``path`` when all in it is on the disk."""
+    """Rename the folder ``temporary`` to ``path`` when all in it is on the disk.
+
+    A folder that is at ``path`` already stays: it was made of the same.
+    """
     # At once, so that the file system commits them together.
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(flush, temporary.rglob("*")))
     temporary.chmod(0o755)
-    temporary.replace(path)
+    try:
+        temporary.replace(path)
+    except OSError:
+        if not path.is_dir():
+            raise
     flush(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder so that a kill at any moment leaves all of it or nothing at ``path``."""
+    if not path.is_dir():
+        return
+    going = temporary_folder(path) / path.name
+    path.replace(going)
+    flush(path.parent)
+    shutil.rmtree(going.parent)
 
 
 def move(files: Iterable[tuple[Path, Path]]) -> None:
     """Rename each (from, to), and wait until the new names are on the disk.
 
-    Files that are moved already are left alone.
+    Files that were moved before are left alone.
+
+    Raises:
+        DataError: a file is in neither place.
     """
     folders = set()
     for old, new in files:
         if old.exists():
             new.parent.mkdir(parents=True, exist_ok=True)
             old.replace(new)
-            folders.add(new.parent)
+        elif not new.exists():
+            raise DataError(old, "is missing; start over with --fresh")
+        folders.add(new.parent)
     for folder in folders:
         flush(folder)
 

@@ -22,8 +22,8 @@ def key_file(path: Path | None) -> Path:
     return (path or DEFAULT_KEY_FILE).expanduser().absolute()
 
 
-def read_key(path: Path, out: Path) -> bytes:
-    """The key in ``path``, made once if missing.
+def read_key(path: Path, out: Path, *, make: bool = False) -> bytes:
+    """The key in ``path``; with ``make`` it is made if it is missing.
 
     Raises:
         SettingsError: the key would lie inside the output folder, or others may read it.
@@ -31,7 +31,7 @@ def read_key(path: Path, out: Path) -> bytes:
     """
     if path.resolve().is_relative_to(out.resolve()):
         raise SettingsError(f"--author-key {path}: keep the key outside the output folder {out}")
-    if not path.exists():
+    if make and not path.exists():
         _make(path)
     try:
         key = path.read_bytes().strip()

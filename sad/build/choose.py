@@ -14,8 +14,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sad.build import clean, frames, near, partition, split, trees
-from sad.build.engine import Stage, folder_of, write_counts
 from sad.build.job import Job
+from sad.build.units import Stage, folder_of, write_counts
 
 Rows = NDArray[np.int64]
 

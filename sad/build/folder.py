@@ -92,7 +92,7 @@ def files(folder: Path, table: str, split: str | None = None) -> list[Path]:
 
 def _files(folder: Path, table: str, split: str) -> list[Path]:
     there = sorted((folder / table).glob(f"{split}-*-of-*.parquet"))
-    total = int(there[-1].stem[-5:]) if there else 1
+    total = int(there[-1].stem.rpartition("-")[2]) if there else 1
     whole = [shard(folder, table, split, number, total) for number in range(total)]
     if missing := [path for path in whole if path not in there]:
         hint = "label the folder first" if table == "examples" else "build the folder again"
@@ -194,8 +194,11 @@ def locked(folder: Path) -> Iterator[None]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise SettingsError(f"{folder}: another sad command is writing it; wait") from None
+        except OSError as error:
+            message = f"cannot be locked ({error.strerror}); choose a file system that can"
+            raise DataError(folder, message) from None
         for left_over in list(folder.rglob(f".*{TEMPORARY}")):  # of a command that was killed
             if left_over.is_dir():
                 shutil.rmtree(left_over)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 
 from sad.errors import DataError
@@ -133,12 +135,24 @@ def write_ipc(frame: pl.DataFrame, path: Path, rows: int | None = None) -> None:
         frame.write_ipc(path, record_batch_size=rows)
 
 
+def write_array(array: np.ndarray[Any, Any], path: Path) -> None:
+    """``np.save``, which itself hides why a disk refuses.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    array = np.ascontiguousarray(array)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data.cast("B") if array.size else b"")
+
+
 @contextmanager
 def _plain_os_errors() -> Iterator[None]:
-    """A full disk comes wrapped in an error of the format."""
+    """A full disk comes wrapped in an error of the format, or as an error without its number."""
     try:
         yield
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         if number := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from None
         raise

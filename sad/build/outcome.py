@@ -46,11 +46,16 @@ def stated(rows: pl.DataFrame) -> pl.DataFrame:
     """
     rows = rows.filter(pl.col("node_id").str.starts_with("t1_"))
     again = rows["node_id"].is_duplicated()
-    order = ["node_id", "stated", "retrieved_on", "told_delta", "told_by"]
-    last = rows.filter(again).with_columns(stated=pl.col("told_delta").is_not_null())
-    last = last.sort(order, nulls_last=False).unique("node_id", keep="last", maintain_order=True)
-    known = pl.concat([rows.filter(~again), last.drop("stated")])
+    known = pl.concat([rows.filter(~again), last_stated(rows.filter(again))])
     said = pl.col("told_delta").fill_null("false")
     delta = pl.when(said != "unknown").then(said == "true")
     by = pl.when(delta & pl.col("told_by").is_in(["op", "other"])).then("told_by")
     return known.select("node_id", delta=delta, by=by).drop_nulls("delta")
+
+
+def last_stated(rows: pl.DataFrame) -> pl.DataFrame:
+    """Of each comment the row retrieved last that states an outcome, else any."""
+    order = ["node_id", "stated", "retrieved_on", "told_delta", "told_by"]
+    rows = rows.with_columns(stated=pl.col("told_delta").is_not_null())
+    rows = rows.sort(order, nulls_last=False).unique("node_id", keep="last", maintain_order=True)
+    return rows.drop("stated")

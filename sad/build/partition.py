@@ -21,9 +21,10 @@ import polars as pl
 import polars_hash as plh
 from numpy.typing import NDArray
 
-from sad.build import frames, threads
-from sad.build.engine import Stage, counts_of, folder_of, write_counts
+from sad.build import frames, outcome, threads
 from sad.build.job import Job
+from sad.build.units import Stage, counts_of, folder_of, write_counts
+from sad.errors import DataError
 from sad.files import flush, read_json
 
 FILE_BYTES = 128 << 20
@@ -47,15 +48,16 @@ def plan_stage(_: Job) -> Stage:
 def read(job: Job, unit: int, folder: Path) -> None:
     """Write the rows of part ``unit`` by bucket, a key per row, and what was counted."""
     counts: Counter[str] = Counter()
+    files = 0
     with ThreadPoolExecutor(1) as writer:
         written: Future[None] | None = None
-        for number, rows in enumerate(_files(job.source.read(unit, job.settings, counts))):
+        for files, rows in enumerate(_files(job.source.read(unit, job.settings, counts)), 1):
             if written:
                 written.result()  # one at a time: memory stays bounded
-            written = writer.submit(_write_rows, rows, folder, number)
+            written = writer.submit(_write_rows, rows, folder, files - 1)
         if written:
             written.result()
-    write_counts(folder, counts)
+    write_counts(folder, counts | {"files": files})
 
 
 def _files(batches: Iterator[pl.DataFrame]) -> Iterator[list[pl.DataFrame]]:
@@ -83,7 +85,7 @@ def _write_rows(batches: list[pl.DataFrame], folder: Path, number: int) -> None:
     path = folder / f"rows-{number:05d}.arrow"
     frames.write_ipc(rows[order], path, _BATCH_ROWS)
     flush(path)  # now, not all at the end
-    np.save(folder / f"keys-{number:05d}.npy", keys[order])
+    frames.write_array(keys[order], folder / f"keys-{number:05d}.npy")
 
 
 def plan(job: Job, unit: int, folder: Path) -> None:
@@ -94,7 +96,7 @@ def plan(job: Job, unit: int, folder: Path) -> None:
     """
     counts = read_counts(job)
     job.source.check(counts)
-    files = sorted((job.work / "read").glob("*/rows-*.arrow"))
+    files = _row_files(job)
     keys = [_keys_of(path) for path in files]
     sizes = sum((_per_bucket(part) for part in keys), np.zeros(_BUCKETS, np.int64))
     shards = max(1, -(-int(sizes.sum()) // job.settings.shard_rows))
@@ -104,6 +106,22 @@ def plan(job: Job, unit: int, folder: Path) -> None:
     frames.write_ipc(_disputed(files, keys), folder / "disputed.arrow")
     plan = {"files": [str(path.relative_to(job.work)) for path in files], "starts": starts}
     (folder / "plan.json").write_text(json.dumps(plan))
+
+
+def _row_files(job: Job) -> list[Path]:
+    """The files of rows of all parts, in order.
+
+    Raises:
+        DataError: one is missing.
+    """
+    files = []
+    for unit, counts in enumerate(counts_of(job.work, read_stage(job))):
+        folder = folder_of(job.work, "read", unit)
+        files += [folder / f"rows-{number:05d}.arrow" for number in range(counts["files"])]
+    for path in files:
+        if not path.is_file():
+            raise DataError(path, "is missing; start over with --fresh")
+    return files
 
 
 def read_counts(job: Job) -> Counter[str]:
@@ -136,7 +154,12 @@ def rows_of(job: Job, shard: int) -> tuple[pl.DataFrame, int]:
         return rows, 0
     decided = rows.join(disputed, on="node_id", how="left", maintain_order="left")
     kept = decided.filter(pl.col("thread").is_null() | (pl.col("thread") == pl.col("thread_id")))
-    return kept.drop("thread"), rows.height - kept.height
+    is_told = pl.col("last_delta").is_not_null()
+    kept = kept.with_columns(
+        told_delta=pl.when(is_told).then("last_delta").otherwise("told_delta"),
+        told_by=pl.when(is_told).then("last_by").otherwise("told_by"),
+    )
+    return kept.select(rows.columns), rows.height - kept.height
 
 
 def _plan(job: Job) -> dict[str, Any]:
@@ -156,9 +179,10 @@ def _per_bucket(keys: Keys) -> NDArray[np.int64]:
 
 
 def _disputed(files: list[Path], keys: list[Keys]) -> pl.DataFrame:
-    """(node_id, thread) of comments met in several threads, with the thread of the last retrieved.
+    """Comments met in several threads: the thread of the last retrieved, and what all state.
 
-    Copies within one thread are the business of its shard.
+    Columns ``node_id``, ``thread``, ``last_delta`` and ``last_by``. Copies within one thread are
+    the business of its shard.
     """
     suspects = np.unique(np.concatenate([*_suspects(keys), np.zeros(0, np.uint64)]))
     found = [pl.DataFrame(schema=threads.ROWS)]
@@ -171,14 +195,18 @@ def _disputed(files: list[Path], keys: list[Keys]) -> pl.DataFrame:
                 found.append(some[inside])
     rows = pl.concat(found)
     spread = pl.col("thread_id").n_unique().over("node_id") > 1
-    return threads.latest(rows.filter(spread)).select("node_id", thread="thread_id").sort("node_id")
+    rows = rows.filter(spread)
+    stated = outcome.last_stated(rows).select("node_id", last_delta="told_delta", last_by="told_by")
+    kept = threads.latest(rows).select("node_id", thread="thread_id")
+    return kept.join(stated, on="node_id", how="left").sort("node_id")
 
 
 def _suspects(keys: list[Keys]) -> Iterator[Keys]:
     """Hashes of ids that lie in several buckets, a range of hashes at a time to bound memory."""
     total = sum(len(part) for part in keys)
     parts = max(1, -(-total // _KEYS_AT_ONCE))
-    edges = [(2**64 * i // parts) for i in range(parts + 1)]
+    # Between two names, never between the buckets of one.
+    edges = [2**64 * i // parts // _BUCKETS * _BUCKETS for i in range(parts + 1)]
     for low, high in pairwise(edges):
         inside = [part[(part >= low) & (part <= high - 1)] for part in keys]
         ordered = np.sort(np.concatenate([*inside, np.zeros(0, np.uint64)]))

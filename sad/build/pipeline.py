@@ -9,30 +9,31 @@ import hashlib
 import json
 import logging
 import platform
-import shutil
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from sad.build import authors, choose, partition, trees, write
 from sad.build import folder as built
-from sad.build.engine import Engine, Execution, Progress, counts_of, started
-from sad.build.job import Job
+from sad.build.engine import Engine, Execution, Progress, started
+from sad.build.job import Job, entries, listed_digest
 from sad.build.settings import BuildSettings
 from sad.build.sources import Source
 from sad.build.stages import IN_ORDER
 from sad.build.threads import LOST
+from sad.build.units import counts_of
 from sad.errors import DataError, SettingsError
-from sad.files import read_json, sha256, told_errors, write_json, write_text
+from sad.files import read_json, remove, sha256, told_errors, write_json, write_text
 from sad.release.card import write_card
 from sad.settings import read_yaml
 
 log = logging.getLogger(__name__)
 
 Counts = dict[str, dict[str, Any]]
+Secret = TypeVar("Secret")
 
 _SMALL_BYTES = 8 << 20
 """Inputs below that are built in this process, where the start of workers would cost the most."""
@@ -62,29 +63,37 @@ def build(
     """
     _refuse_foreign(out)
     _require_files(how, key, taken_down)
+    source, out = source.absolute(), out.absolute()
     with built.locked(out):
         on_progress("checking the input", 0, 0)
-        job = Job(source, settings, out, out / ".run" / "work", key, taken_down)
-        manifest = _manifest(job)
+        secret = key if isinstance(key, bytes) else authors.read_key(key, out, make=True)
+        digests = _digests(source)
+        manifest = _manifest(digests, secret, entries(taken_down))
         if fresh:
             (out / ".run" / "done").unlink(missing_ok=True)
         elif _is_done(out, settings, manifest):
             log.info("%s is already built with these settings", out)
-            _remove(out / ".run" / "work")
+            remove(out / ".run" / "work")
             return built.counts(out)
-        job = _prepared(job, manifest, fresh=fresh)
+        work = _work(out, settings, manifest, [*source.form(), *digests], fresh=fresh)
+        job = Job(source, settings, out, work, _whole(key), _whole(taken_down), manifest)
         small = sum(path.stat().st_size for path in source.files()) < _SMALL_BYTES
-        in_process = how.executor == "local" and how.workers is None and small
-        with started(how, job.work, job, on_progress, in_process=in_process) as engine:
+        in_process = how.is_local and how.workers is None and small
+        with started(how, work, job, on_progress, in_process=in_process) as engine:
             counts = _run(engine, job)
+        on_progress("finishing", 0, 0)
         with told_errors(out):
             write.publish(job)
         write_json(out / ".run" / "counts.json", counts)
         write_card(out, labelled=False)
         write_text(out / ".run" / "done", settings.digest() + "\n")
         built.note(out, f"built {counts['paths']['dialogues']} dialogues")
-        _remove(out / ".run" / "work")
+        remove(out / ".run" / "work")
         return counts
+
+
+def _whole(secret: Secret) -> Secret:
+    return secret.absolute() if isinstance(secret, Path) else secret
 
 
 def _require_files(
@@ -98,27 +107,32 @@ def _require_files(
             raise SettingsError(f"--executor {how.executor}: give the {name} as a file")
 
 
-def _prepared(job: Job, manifest: dict[str, Any], *, fresh: bool) -> Job:
-    """The job with a folder of its own to work in; what an other build left is removed."""
-    whole = json.dumps([job.settings.dump(), manifest], sort_keys=True, default=str)
-    work = job.work / hashlib.sha256(whole.encode()).hexdigest()[:16]
-    run = job.out / ".run"
-    if fresh or not work.is_dir():
-        _remove(job.work)
-        _remove(*(job.out / table for table in built.TABLES))
-        _remove(*(run / name for name in ("dropped", built.STRUCTURE)))
-        (run / built.LABELS_RECORD).unlink(missing_ok=True)
-        write_text(run / "settings.yaml", job.settings.to_yaml())
-        write_json(run / "manifest.json", manifest)
-        work.mkdir(parents=True)
-    else:
-        log.info("resuming the build in %s", job.out)
-    return Job(job.source, job.settings, job.out, work, job.key, job.taken_down)
+def _work(
+    out: Path, settings: BuildSettings, manifest: dict[str, Any], order: list[str], *, fresh: bool
+) -> Path:
+    """The folder to work in; what an other build left is removed.
 
-
-def _remove(*folders: Path) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    Its name tells apart all that the stages depend on, the order of files included: units are
+    numbered by it.
+    """
+    whole = json.dumps([settings.dump(), manifest, order], sort_keys=True, default=str)
+    work = out / ".run" / "work" / hashlib.sha256(whole.encode()).hexdigest()[:16]
+    run = out / ".run"
+    if work.is_dir() and not fresh:
+        log.info("resuming the build in %s", out)
+        return work
+    remove(run / "work")
+    for folder in (
+        *(out / table for table in built.TABLES),
+        run / "dropped",
+        run / built.STRUCTURE,
+    ):
+        remove(folder)
+    (run / built.LABELS_RECORD).unlink(missing_ok=True)
+    write_text(run / "settings.yaml", settings.to_yaml())
+    write_json(run / "manifest.json", manifest)
+    work.mkdir(parents=True)
+    return work
 
 
 def _run(engine: Engine, job: Job) -> Counts:
@@ -183,15 +197,19 @@ def _refuse_foreign(out: Path) -> None:
         raise SettingsError(f"{out} holds something that is not a build; choose another folder")
 
 
-def _manifest(job: Job) -> dict[str, Any]:
-    for path in job.source.files():
+def _digests(source: Source) -> list[str]:
+    """The digest of each file of ``source``, in order."""
+    for path in source.files():
         if not path.is_file():
             raise DataError(path, "is missing")
-    listed = "\n".join(sorted(job.takedowns()))
+    return [sha256(path) for path in source.files()]
+
+
+def _manifest(inputs: list[str], key: bytes, listed: frozenset[str]) -> dict[str, Any]:
     return {
-        "inputs": sorted(sha256(path) for path in job.source.files()),
-        "takedown": hashlib.sha256(listed.encode()).hexdigest()[:16],
-        "author_key": authors.key_digest(job.author_key()),
+        "inputs": sorted(inputs),
+        "takedown": listed_digest(listed, key),
+        "author_key": authors.key_digest(key),
         "versions": {
             "sad-dialogue": version("sad-dialogue"),
             "polars": pl.__version__,

@@ -80,13 +80,15 @@ def rows(path: Path, fields: Schema, how: Reading, counts: Counter[str]) -> Iter
     """
     names = [*dict.fromkeys([*fields, "subreddit", *_RETRIEVED])]
     here: Counter[str] = Counter()
+    ahead: Counter[str] = Counter()  # of the other thread
     lines = batches(
-        path, here, max_line_bytes=how.max_line_bytes, allow_truncated=how.allow_truncated
+        path, ahead, max_line_bytes=how.max_line_bytes, allow_truncated=how.allow_truncated
     )
     with closing(_ahead(lines)) as ready:
         for batch in ready:
             kept = _select(_parse(batch, names, here), how.subreddit, here)
             yield _typed(kept, fields)
+    here += ahead
     if here["seen"] > here["blank"] and here["seen"] == here["blank"] + here["bad_json"]:
         raise DataError(path, "no line is a JSON object; give a dump of one object per line")
     counts += here

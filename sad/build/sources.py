@@ -26,6 +26,12 @@ class Source(Protocol):
     def parts(self) -> int:
         """How many parts there are."""
 
+    def form(self) -> list[str]:
+        """Whatever but the bytes of ``files`` decides what the parts hold."""
+
+    def absolute(self) -> Source:
+        """The same with whole paths, for workers in other folders."""
+
     def read(
         self, part: int, settings: BuildSettings, counts: Counter[str]
     ) -> Iterator[pl.DataFrame]:
@@ -57,6 +63,18 @@ class Dumps:
     def parts(self) -> int:
         """The number of files."""
         return len(self.files())
+
+    def form(self) -> list[str]:
+        """How many of the files hold submissions, and how damage is taken."""
+        n = len(dict.fromkeys(self.submissions))
+        return ["dumps", str(n), *(["allow_truncated"] if self.allow_truncated else [])]
+
+    def absolute(self) -> Dumps:
+        """The same with whole paths."""
+        posts, replies = (
+            tuple(path.absolute() for path in paths) for paths in (self.submissions, self.comments)
+        )
+        return Dumps(posts, replies, self.allow_truncated)
 
     def read(
         self, part: int, settings: BuildSettings, counts: Counter[str]
@@ -115,6 +133,14 @@ class ThreadFolder:
         """Submissions and comments."""
         return 2
 
+    def form(self) -> list[str]:
+        """Nothing else."""
+        return ["threads"]
+
+    def absolute(self) -> ThreadFolder:
+        """The same with a whole path."""
+        return ThreadFolder(self.path.absolute())
+
     def read(
         self, part: int, settings: BuildSettings, counts: Counter[str]
     ) -> Iterator[pl.DataFrame]:
@@ -151,3 +177,16 @@ class ThreadFolder:
         """All rows are kept."""
         both = {name: counts[name] for name in ("submissions", "comments")}
         return {"seen": counts["seen"], "kept": counts["seen"], "dropped": {}, **both}
+
+
+def source_of(
+    submissions: list[Path] | None,
+    comments: list[Path] | None,
+    threads: Path | None,
+    *,
+    allow_truncated: bool,
+) -> Source:
+    """The source that a command line names: a thread folder if there is one, else dumps."""
+    if threads:
+        return ThreadFolder(threads)
+    return Dumps(tuple(submissions or ()), tuple(comments or ()), allow_truncated)

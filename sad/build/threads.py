@@ -46,44 +46,33 @@ class Threads:
 
 def posts(submissions: pl.DataFrame) -> pl.DataFrame:
     """Submissions as rows (``ROWS``)."""
-    return submissions.select(
-        node_id=prefixed("t3_", "id"),
-        thread_id=prefixed("t3_", "id"),
-        parent_id=pl.lit(None, pl.String),
-        author=_AUTHOR,
-        created_utc="created_utc",
-        distinguished="distinguished",
-        is_submitter=pl.lit(None, pl.Boolean),
-        title="title",
-        body="selftext",
-        retrieved_on="retrieved_on",
-        told_delta=pl.lit(None, pl.String),
-        told_by=pl.lit(None, pl.String),
-        told_stance=pl.lit(None, pl.UInt8),
-    )
+    name = prefixed("t3_", "id")
+    return _rows(submissions, node_id=name, thread_id=name, title="title", body="selftext")
 
 
 def replies(comments: pl.DataFrame) -> pl.DataFrame:
     """Comments as rows (``ROWS``)."""
-    return comments.select(
+    return _rows(
+        comments,
         node_id=prefixed("t1_", "id"),
         thread_id=pl.col("link_id").fill_null(""),
         # Some late files hold integers or null here: such a comment has no known parent.
         parent_id=pl.col("parent_id").fill_null(""),
-        author=_AUTHOR,
-        created_utc="created_utc",
-        distinguished="distinguished",
         is_submitter="is_submitter",
-        title=pl.lit(None, pl.String),
         body="body",
-        retrieved_on="retrieved_on",
         told_delta="delta",
         told_by="delta_by",
-        told_stance=pl.lit(None, pl.UInt8),
     )
 
 
-_AUTHOR = pl.when(~pl.col("author").is_in(["[deleted]", "[removed]", ""])).then("author")
+def _rows(table: pl.DataFrame, **own: pl.Expr | str) -> pl.DataFrame:
+    """``table`` in the columns of ``ROWS``: ``own``, those of both kinds, else null."""
+    gone = pl.col("author").is_in(["[deleted]", "[removed]", ""])
+    both = {name: pl.col(name) for name in ("created_utc", "distinguished", "retrieved_on")}
+    known = {**both, "author": pl.when(~gone).then("author"), **own}
+    return table.select(
+        **{name: known.get(name, pl.lit(None, dtype)) for name, dtype in ROWS.items()}
+    )
 
 
 def prefixed(prefix: str, column: str) -> pl.Expr:

@@ -23,9 +23,9 @@ from sad.build import (
     threads,
 )  # fmt: skip
 from sad.build import folder as built
-from sad.build.engine import Stage, folder_of, write_counts
 from sad.build.job import Job
 from sad.build.settings import BuildSettings
+from sad.build.units import Stage, folder_of, write_counts
 
 KEPT = tuple(
     name for name in built.UTTERANCES if name not in ("strategies", "strategy_mask", "spans")
@@ -89,10 +89,10 @@ def _write(kept: pl.DataFrame, found: dialogues.Paths, job: Job, folder: Path) -
             text_key=keys[found.leaf], path_key=dialogues.path_keys(kept, keys)[found.leaf]
         )
         if settings.near_duplicates is not None:
-            np.save(folder / "sketches.npy", near.sketches(words.gather(found.leaf)))
+            frames.write_array(near.sketches(words.gather(found.leaf)), folder / "sketches.npy")
     frames.write_ipc(facts, folder / "facts.arrow")
-    np.save(folder / "leaves.npy", found.leaf)
-    np.save(folder / "turns.npy", found.turns.astype(np.uint32))
+    frames.write_array(found.leaf, folder / "leaves.npy")
+    frames.write_array(found.turns.astype(np.uint32), folder / "turns.npy")
     rows = kept.rename({"node_id": "utterance_id", "by_op": "is_op"}).select(KEPT)
     frames.write_ipc(rows, folder / "kept.arrow")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +12,9 @@ import polars as pl
 
 from sad.build import choose, dialogues, frames, pairs, partition, trees
 from sad.build import folder as built
-from sad.build.engine import Stage, folder_of, write_counts
 from sad.build.job import Job
 from sad.build.split import SPLITS
+from sad.build.units import Stage, folder_of, write_counts
 from sad.files import move
 
 
@@ -55,13 +58,26 @@ def make(job: Job, shard: int, folder: Path) -> None:
 
 
 def publish(job: Job) -> None:
-    """Move the tables of all shards into the built folder."""
-    pairs = []
-    for shard in range(partition.shards(job)):
-        folder = folder_of(job.work, "write", shard)
-        tables = list(folder.rglob("*.parquet"))
-        pairs += [(path, job.out / path.relative_to(folder)) for path in tables]
-    move(pairs)
+    """Move the tables of all shards into the built folder; what was moved before stays.
+
+    Raises:
+        DataError: a table is missing.
+    """
+    shards = partition.shards(job)
+    move(
+        (place(folder_of(job.work, "write", shard)), place(job.out))
+        for shard in range(shards)
+        for place in _places(shard, shards)
+    )
+
+
+def _places(shard: int, of: int) -> list[Callable[[Path], Path]]:
+    """Where in a folder the tables of a shard lie."""
+    tables = [("utterances", "train"), *product(("dialogues", "pairs"), SPLITS)]
+    return [
+        *(partial(built.record, name=name, number=shard) for name in ("dropped", built.STRUCTURE)),
+        *(partial(built.shard, table=t, split=s, number=shard, of=of) for t, s in tables),
+    ]
 
 
 def _dialogues(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -55,6 +56,15 @@ def thread_rows(
     found = [threads.posts(read_dump(path, readers.SUBMISSION, how)) for path in submissions]
     found += [threads.replies(read_dump(path, readers.COMMENT, how)) for path in comments]
     return pl.concat(found)
+
+
+def fill_disk(folder: Path) -> Path:
+    """A file in ``folder`` that takes all room of its disk."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    return filler
 
 
 def tree_bytes(folder: Path) -> dict[str, bytes]:

@@ -1,13 +1,11 @@
 """What a build does with posts that are no turns, takedowns, caps, odd trees and full disks."""
 
-import contextlib
 import os
-import subprocess
 import tracemalloc
 
 import polars as pl
 import pytest
-from helpers import LONG, post, read_dump, reply, rows, tree_bytes, write_lines
+from helpers import LONG, fill_disk, post, read_dump, reply, rows, tree_bytes, write_lines
 
 from sad import sample
 from sad.build import folder, labels, takedown
@@ -201,26 +199,11 @@ def test_takedown_of_other_forums_names(tmp_path, entry):
     assert takedown.read(tmp_path / "list") == {entry.lower()}
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of its own of 1 MiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(path)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a tmpfs needs root")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
-
-
 @pytest.mark.parametrize("free", [0, 4, 16, 32, 64, 96])
 def test_full_disk_is_told_and_the_build_goes_on_when_there_is_room(
     small_disk, tmp_path, run, free
 ):
-    filler = small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"x" * 4096)
+    filler = fill_disk(small_disk)
     os.truncate(filler, max(filler.stat().st_size - free * 1024, 0))
     done = run("build", "--sample", "--out", small_disk / "out")
     assert done.code == 4

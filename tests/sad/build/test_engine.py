@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from helpers import tree_bytes
+from helpers import fill_disk, tree_bytes
 
 from sad import sample
-from sad.build import engine, folder, pipeline
+from sad.build import folder, pipeline, units
 from sad.build.engine import Execution
 from sad.build.settings import resolve
-from sad.errors import SettingsError, WorkerError
+from sad.errors import DataError, SettingsError, WorkerError
 from sad.settings import read_yaml
 
 SHARDED = resolve("paper", read_yaml(sample.SETTINGS), ["shard_rows=50"])
@@ -94,6 +94,16 @@ def _command(out, *more):
     ]  # fmt: skip
 
 
+def _start(out):
+    return subprocess.Popen(
+        _command(out, "--workers", "2"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @pytest.fixture(scope="module")
 def by_command(tmp_path_factory):
     out = tmp_path_factory.mktemp("command") / "built"
@@ -105,12 +115,7 @@ def by_command(tmp_path_factory):
 def test_killed_parent_or_worker_then_resumed(tmp_path, by_command, seed):
     rng = random.Random(seed)
     out = tmp_path / "b"
-    process = subprocess.Popen(
-        _command(out, "--workers", "2"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = _start(out)
     time.sleep(rng.uniform(0.3, 1.6))
     victims = [psutil.Process(process.pid)]
     with contextlib.suppress(psutil.Error):
@@ -133,13 +138,7 @@ def test_killed_parent_or_worker_then_resumed(tmp_path, by_command, seed):
 @pytest.mark.parametrize("stage", ["read", "plan", "trees", "choose", "write"])
 def test_ctrl_c_in_each_stage(tmp_path, by_command, stage):
     out = tmp_path / "b"
-    process = subprocess.Popen(
-        _command(out, "--workers", "2"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = _start(out)
     for line in process.stderr:
         if line.startswith(stage):
             break
@@ -170,12 +169,29 @@ last = int(re.search(r"--array=0-(\\d+)", script)[1])
 codes = []
 for index in range(last + 1):
     environment = dict(os.environ, SLURM_ARRAY_TASK_ID=str(index), RUN_OFFSET="0")
-    codes.append(subprocess.run(["bash", sys.argv[-1]], env=environment, stdout=subprocess.DEVNULL,
+    codes.append(subprocess.run(["bash", sys.argv[-1]], env=environment, cwd="/", stdout=subprocess.DEVNULL,
                                 stderr=subprocess.DEVNULL).returncode)
 assert "--wait" in script
 print("Submitted batch job 42")
 sys.exit(max(codes))
 """
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize("stage", ["read", "plan", "trees", "choose", "write", "finishing"])
+def test_full_disk_in_each_stage(small_disk, whole, stage, workers):
+    def fill(name, done, of):
+        if name == stage and not done:
+            fill_disk(small_disk)
+
+    how = Execution(workers=workers)
+    with pytest.raises(DataError, match=r"No space left.*free the disk"):
+        pipeline.build(
+            sample.DUMPS, small_disk / "b", SHARDED, b"k" * 32, how=how, on_progress=fill
+        )
+    (small_disk / "filler").unlink()
+    pipeline.build(sample.DUMPS, small_disk / "b", SHARDED, b"k" * 32, how=how)
+    assert _result(small_disk / "b") == _result(whole)
 
 
 @pytest.fixture
@@ -207,9 +223,36 @@ def test_slurm_gives_the_same_bytes(tmp_path, whole, sbatch, tasks):
 
 
 def test_failed_rank_of_slurm_fails_the_command(tmp_path, sbatch, monkeypatch):
-    monkeypatch.setattr(engine.Stage, "__init__", _broken(engine.Stage.__init__))
+    monkeypatch.setattr(units.Stage, "__init__", _broken(units.Stage.__init__))
     with pytest.raises(WorkerError, match="trees"):
         _cluster_build(tmp_path, "slurm", tasks=2)
+
+
+def test_relative_paths_reach_slurm(tmp_path, whole, sbatch, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _key(tmp_path)
+    how = Execution("slurm", tasks=2)
+    pipeline.build(sample.DUMPS, Path("b"), SHARDED, Path("key"), how=how)
+    assert _result(tmp_path / "b") == _result(whole)
+
+
+def test_options_of_slurm(tmp_path, sbatch):
+    with pytest.raises(SettingsError, match="cpus-per-task=two"):
+        _cluster_build(tmp_path, "slurm", sbatch=("cpus-per-task=two",))
+    spy = tmp_path / "bin" / "sbatch"
+    spy.write_text(f"#!/bin/sh\nfor last; do :; done\ncp $last {tmp_path}/script\nexit 1\n")
+    with pytest.raises(WorkerError, match="sbatch ended with 1"):
+        _cluster_build(tmp_path, "slurm", sbatch=("exclusive", "mem=64G", "partition=cpu"))
+    told = (tmp_path / "script").read_text().splitlines()
+    assert {"#SBATCH --exclusive", "#SBATCH --mem=64G", "#SBATCH --partition=cpu"} <= {*told}
+    assert not any("mem-per-cpu" in line or line.endswith("=") for line in told)
+
+
+def test_options_of_another_executor_are_refused():
+    with pytest.raises(SettingsError, match="--sbatch"):
+        Execution(sbatch=("partition=cpu",))
+    with pytest.raises(SettingsError, match="--ray-address"):
+        Execution("slurm", ray_address="auto")
 
 
 def test_slurm_without_sbatch_is_told(tmp_path, monkeypatch):
@@ -242,7 +285,7 @@ def test_ray_gives_the_same_bytes(tmp_path, whole, tasks):
 
 def test_failed_rank_of_ray_fails_the_command(tmp_path, monkeypatch):
     pytest.importorskip("ray")
-    monkeypatch.setattr(engine.Stage, "__init__", _broken(engine.Stage.__init__))
+    monkeypatch.setattr(units.Stage, "__init__", _broken(units.Stage.__init__))
     with pytest.raises(WorkerError, match="trees"):
         _cluster_build(tmp_path, "ray", tasks=2, workers=2)
 

@@ -226,7 +226,7 @@ def test_speakers_are_keyed_hashes(tmp_path):
 
 def test_author_key_is_made_once_and_private(tmp_path):
     path = tmp_path / "keys" / "author.key"
-    first = authors.read_key(path, tmp_path / "out")
+    first = authors.read_key(path, tmp_path / "out", make=True)
     assert authors.read_key(path, tmp_path / "out") == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o644)
