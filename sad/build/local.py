@@ -20,6 +20,10 @@ from sad.build.engine import POLL_SECONDS, Tell, cores
 from sad.build.units import RESUME, SHORT_OF_MEMORY, Stage, UnitStep, die_with_parent
 from sad.errors import WorkerError
 
+_MANY = 40
+"""Units of a large stage: idle workers of such builds hold memory that others need. Small builds
+keep them, which spares the time to start new ones."""
+
 
 class InProcess:
     """Runs the ranks one after another in this process."""
@@ -45,6 +49,7 @@ class Local(InProcess):
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._pools: dict[bool, ProcessPoolExecutor] = {}
+        self._is_large = False
 
     def run(self, stage: Stage, step: UnitStep, tasks: int, markers: Path, tell: Tell) -> None:
         """Run the ranks that have no marker.
@@ -54,6 +59,9 @@ class Local(InProcess):
         """
         executor = LocalPipelineExecutor([step], tasks, logging_dir=str(markers))
         workers = 1 if stage.wide else self._workers
+        self._is_large |= stage.units > _MANY
+        if self._is_large and (idle := self._pools.pop(not stage.wide, None)):
+            _stop(idle)
         pool = self._pool(workers, wide=stage.wide)
         processes: set[BaseProcess] = set((pool._processes or {}).values())
         try:
@@ -77,10 +85,14 @@ class Local(InProcess):
     def close(self) -> None:
         """Stop all workers at once."""
         for pool in self._pools.values():
-            for process in list((pool._processes or {}).values()):
-                process.kill()
-            pool.shutdown(wait=True, cancel_futures=True)
+            _stop(pool)
         self._pools.clear()
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _watch(futures: list[Future[Any]], tell: Tell) -> None:

@@ -124,6 +124,12 @@ def _row_files(job: Job) -> list[Path]:
     return files
 
 
+def forget_rows(job: Job) -> None:
+    """Remove the rows, which nothing needs any more once the trees are made."""
+    for path in (job.work / "read").glob("*/rows-*"):
+        path.unlink(missing_ok=True)
+
+
 def read_counts(job: Job) -> Counter[str]:
     """What the stage ``read`` counted, all parts together."""
     total: Counter[str] = Counter()

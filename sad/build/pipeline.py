@@ -10,6 +10,7 @@ import json
 import logging
 import platform
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -137,10 +138,14 @@ def _work(
 
 def _run(engine: Engine, job: Job) -> Counts:
     """Run all stages; the counts of the build."""
-    for make in IN_ORDER:
-        stage = make(job)
-        built.note(job.out, stage.name)
-        engine.run(stage)
+    with ThreadPoolExecutor(1) as aside:
+        for make in IN_ORDER:
+            stage = make(job)
+            built.note(job.out, stage.name)
+            engine.run(stage)
+            if make is choose.stage:
+                # Gigabytes take the system a while; meanwhile the workers write.
+                aside.submit(partition.forget_rows, job)
     chosen = next(counts_of(job.work, choose.stage(job)))
     tree = _sum(counts_of(job.work, trees.stage(job)))
     table = _sum(counts_of(job.work, write.stage(job)))
