@@ -30,9 +30,9 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SAD = [sys.executable, "-m", "sad"]
 RULES = ("none", "paper")
-PEER = ["convokit==5.0.0", "pymongo", "dill", "pandas", "numpy", "scipy", "requests", "tqdm",
-        "python-dateutil", "pytz", "six", "tzdata", "urllib3", "idna", "certifi",
-        "charset-normalizer", "dnspython"]  # fmt: skip
+# Of ConvoKit itself only what reads and writes a corpus; its full list pulls PyTorch and more.
+PEER, PEER_NEEDS = "convokit==5.0.0", ["dill", "pandas", "pymongo", "pyyaml", "requests",
+                                       "scikit-learn", "scipy", "tqdm"]  # fmt: skip
 SIZES = (200_000, 500_000, 1_000_000, 2_000_000)
 
 
@@ -50,6 +50,7 @@ def dump(home, nodes, per_tree=61):
 
 
 def floor(folder):
+    """Seconds and rows of the floor."""
     done = subprocess.run(
         [sys.executable, HERE / "floor.py", folder / "RS.zst", folder / "RC.zst"],
         check=True, capture_output=True, text=True,
@@ -152,9 +153,9 @@ def convokit(home, folder, comments):
     environment = home / "convokit"
     if not (environment / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
-        subprocess.run(
-            [environment / "bin" / "pip", "install", "-q", "--no-deps", *PEER], check=True
-        )
+        pip = [environment / "bin" / "pip", "install", "-q"]
+        subprocess.run([*pip, "--no-deps", PEER], check=True)
+        subprocess.run([*pip, *PEER_NEEDS], check=True)
         (environment / "ready").touch()
     lines = home / "prefix"
     prefix(folder, comments, lines)
@@ -167,7 +168,9 @@ def convokit(home, folder, comments):
 
 
 def compare(home, nodes, runs, comments):
+    """All runs of the floor, of both rule sets, and of ConvoKit; prints their medians."""
     folder = dump(home, nodes)
+    peer = convokit(home, folder, comments) if comments else None
     found = {"floor": [], **{rules: [] for rules in RULES}}
     for _ in range(runs):
         found["floor"].append(floor(folder))
@@ -185,8 +188,7 @@ def compare(home, nodes, runs, comments):
               f"{nodes / middle['seconds']:,.0f} nodes a second, peak {peak:.2f} GiB, "
               f"counts as expected: {right}")  # fmt: skip
         print("        " + ", ".join(f"{k} {v:.2f}" for k, v in middle["stages"].items()))
-    if comments:
-        peer = convokit(home, folder, comments)
+    if peer:
         found["convokit"] = peer
         rate = peer["nodes"] / peer["seconds"]
         own = nodes / statistics.median(run["seconds"] for run in found["none"])
@@ -212,6 +214,7 @@ def growth(home):
 
 
 def plot(found, path):
+    """Seconds against nodes."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -237,6 +240,7 @@ def plot(found, path):
 
 
 def main():
+    """Run what the command line asks for; write report.json."""
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\nDIR")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--nodes", type=int, default=1_016_400)  # 1,000,000 comments in trees

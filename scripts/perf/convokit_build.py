@@ -38,5 +38,6 @@ for path, text, link, parent in (
 n = len(utterances)
 corpus = Corpus(utterances=utterances)
 paths = sum(len(c.get_root_to_leaf_paths()) for c in corpus.iter_conversations())
+Path(out).mkdir()
 corpus.dump("corpus", base_path=out)
 print(json.dumps({"seconds": time.perf_counter() - start, "nodes": n, "paths": paths}))

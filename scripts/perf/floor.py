@@ -16,6 +16,7 @@ from sad.build.readers import BATCH_BYTES, COMMENT, SUBMISSION
 
 
 def is_object(line):
+    """Whether a line is a JSON object."""
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:
@@ -23,6 +24,7 @@ def is_object(line):
 
 
 def parse(batch, schema):
+    """How many rows a batch holds."""
     try:
         return pl.read_ndjson(io.BytesIO(batch), schema=schema).height
     except pl.exceptions.PolarsError:
@@ -31,6 +33,7 @@ def parse(batch, schema):
 
 
 def read(path, fields):
+    """How many rows a dump holds."""
     schema = dict.fromkeys([*fields, "subreddit"], pl.String)
     rest, rows = b"", 0
     with open(path, "rb") as file:  # noqa: PTH123
