@@ -1,6 +1,7 @@
 """The stage that sees all shards at once: duplicates, topic groups, splits and ranks.
 
-It holds numbers only, a few dozen bytes per dialogue; texts are looked at for candidates alone.
+It holds numbers, less than a kilobyte per dialogue at its peak; texts are looked at for candidates
+alone, a bounded number at once.
 D dialogues in the order of precedence: earlier threads first, then by id.
 """
 
@@ -169,11 +170,12 @@ def _targets(job: Job, place: list[tuple[Rows, Rows]], involved: Rows) -> pl.Ser
         if mine.any():
             leaf = trees.load(job, shard, "leaves")[row[mine]]
             column = pl.scan_ipc(trees.path(job, shard, "kept.arrow"), glob=False).select("text")
-            texts.append(column.collect().to_series().gather(pl.Series(leaf)))
+            found = column.collect().to_series().gather(pl.Series(leaf))
+            texts.append(found + "")  # a copy: else each keeps all texts of its shard in memory
             whose.append(at[mine])
     order = np.argsort(np.concatenate(whose))
-    found = pl.concat(texts).gather(pl.Series(order)).to_frame("text")
-    return found.select(clean.normal(pl.col("text"))).to_series()
+    ordered = pl.concat(texts).gather(pl.Series(order)).to_frame("text")
+    return ordered.select(clean.normal(pl.col("text"))).to_series()
 
 
 def of_shard(job: Job, shard: int) -> pl.DataFrame:

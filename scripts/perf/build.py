@@ -2,7 +2,7 @@
 """Time and memory of `sad build`, beside a floor and beside ConvoKit, in one run.
 
 usage: .venv/bin/python scripts/perf/build.py --out DIR [--nodes 1016400] [--runs 3]
-                                              [--convokit 50000] [--growth]
+                                              [--convokit 50000] [--growth] [--predict N]
 
 DIR gets the generated dumps (kept for the next run), report.json, and time.svg with --growth.
 
@@ -10,6 +10,7 @@ DIR gets the generated dumps (kept for the next run), report.json, and time.svg 
 - ours: the command `sad build`, rule sets none and paper, in turn with the floor.
 - ConvoKit 5.0.0: the same job on a prefix of whole threads, in an environment of its own.
 - memory: the largest sum of proportional set sizes (PSS) of the process tree, five times a second.
+- --predict N: the time of N nodes by the cost model (cost.py), then measured.
 - --growth: 0.2, 0.5, 1 and 2 million nodes, and 2 million at 660 per tree.
 """
 
@@ -149,7 +150,7 @@ def whole(lines, post):
 
 
 def convokit(home, folder, comments):
-    """Comments per second of ConvoKit on a prefix, and ours on the same prefix."""
+    """Seconds, nodes and paths of ConvoKit on a prefix."""
     environment = home / "convokit"
     if not (environment / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
@@ -239,6 +240,21 @@ def plot(found, path):
     print(f"plot: {path}")
 
 
+def predict(home, nodes):
+    """A fresh run of ``nodes`` nodes beside what the cost model says of it."""
+    import cost
+
+    folder = dump(home, nodes)
+    found = []
+    for rules in RULES:
+        run = ours(folder, rules, home / f"built-{rules}")
+        told = cost.seconds(nodes, rules)
+        print(f"{rules:6} {nodes:,} nodes: model {told:.1f} s, measured {run['seconds']:.1f} s, "
+              f"off by {told / run['seconds'] - 1:+.0%}", flush=True)  # fmt: skip
+        found.append({"nodes": nodes, "rules": rules, "model": told, **run})
+    return found
+
+
 def main():
     """Run what the command line asks for; write report.json."""
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n\nDIR")[0])
@@ -247,12 +263,15 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--convokit", type=int, default=50_000, help="comments; 0: not at all")
     parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--predict", type=int, default=0)
     arguments = parser.parse_args()
     home = arguments.out.resolve()
     home.mkdir(parents=True, exist_ok=True)
     found = {}
     if arguments.growth:
         found["growth"] = growth(home)
+    if arguments.predict:
+        found["predict"] = predict(home, arguments.predict)
     if not found:
         found = compare(home, arguments.nodes, arguments.runs, arguments.convokit)
     (home / "report.json").write_text(json.dumps(found, indent=2))
