@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import socket
 from pathlib import Path
 
 from datatrove.executor import RayPipelineExecutor
@@ -13,6 +15,7 @@ from sad.errors import MissingExtraError, SettingsError
 
 _GB = {True: 4, False: 1}
 """Memory reserved per rank by ``wide``; Ray schedules by it and enforces nothing. Source: ours."""
+_PATIENCE_SECONDS = 5  # Ray itself tries for minutes
 
 
 class Ray:
@@ -24,6 +27,7 @@ class Ray:
         except ImportError:
             raise MissingExtraError("ray", "ray") from None
         self._workers = workers
+        _require_answer(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -49,3 +53,14 @@ class Ray:
         import ray
 
         ray.shutdown()
+
+
+def _require_answer(address: str | None) -> None:
+    """Refuse an address ``host:port`` at which nobody listens."""
+    found = re.fullmatch(r"(?:ray://)?(?P<host>[^/]+):(?P<port>\d+)", address or "")
+    if not found:
+        return
+    try:
+        socket.create_connection((found["host"], int(found["port"])), _PATIENCE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SettingsError(f"--ray-address {address}: no Ray answers there ({error})") from None

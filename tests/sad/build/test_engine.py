@@ -17,6 +17,7 @@ from helpers import fill_disk, tree_bytes
 from sad import sample
 from sad.build import folder, pipeline, units
 from sad.build.engine import Execution
+from sad.build.ray import Ray
 from sad.build.settings import resolve
 from sad.errors import DataError, SettingsError, WorkerError
 from sad.settings import read_yaml
@@ -253,6 +254,12 @@ def test_options_of_another_executor_are_refused():
         Execution(sbatch=("partition=cpu",))
     with pytest.raises(SettingsError, match="--ray-address"):
         Execution("slurm", ray_address="auto")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "localhost:99999"])
+def test_ray_address_where_nobody_listens_is_told_at_once(address):
+    with pytest.raises(SettingsError, match="no Ray answers there"):
+        Ray(address, workers=1)
 
 
 def test_slurm_without_sbatch_is_told(tmp_path, monkeypatch):
