@@ -1,9 +1,13 @@
-"""Label utterances and aggregate votes."""
+"""Label utterances, judge labellers, aggregate votes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,74 +15,332 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Label utterances and aggregate votes.",
+    help="Label utterances, judge labellers, aggregate votes.",
 )
 
-LabellerName = Annotated[str, typer.Option("--labeller", metavar="NAME", help="Such as cues.")]
+
+class Executor(StrEnum):
+    """Where the parts of a folder are labelled."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
+    RAY = "ray"
+
+
+LabellerName = Annotated[
+    str, typer.Option("--labeller", metavar="NAME", help="Such as best; see 'labellers'.")
+]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", metavar="K=V", help="A setting of the labeller.")
 ]
 Built = Annotated[Path, typer.Argument(metavar="DIR", help="A built folder.")]
+VoteFiles = Annotated[
+    list[str] | None,
+    typer.Option(metavar="F", help="Vote table instead of DIR/votes (repeatable), or 'sample'."),
+]
+NewFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")]
+
+
+@app.command()
+def labellers() -> None:
+    """List the labellers.
+
+    Example: sad annotate labellers
+    """
+    from annotate.labeller import PACKAGE
+    from sad import plugins
+
+    for name in plugins.names(PACKAGE):
+        typer.echo(f"{name:14} {plugins.describe(f'{PACKAGE}.{name}')}")
 
 
 @app.command()
 def text(
-    labeller: LabellerName,
     source: Annotated[
         Path, typer.Option("--in", exists=True, dir_okay=False, metavar="F.jsonl", help="Texts.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="F.jsonl", help="Labels.")],
+    labeller: LabellerName = "best",
     assignments: Assignments = None,
 ) -> None:
     """Label lines {"id", "text"} of any text; nothing but white space has no label.
 
-    Example: sad annotate text --labeller cues --in texts.jsonl --out labels.jsonl
+    "topic" and "context" (the turns before) may be given as well.
+
+    Example: sad annotate text --labeller best --in texts.jsonl --out labels.jsonl
     """
     from annotate.labeller import load
-    from annotate.run import label_lines
+    from annotate.lines import label_lines
     from sad.console import progress
 
-    with progress("labelling") as on_progress:
-        n = label_lines(source, out, load(labeller, assignments or ()), on_progress=on_progress)
+    with progress("labelling") as on_progress, _usage(load(labeller, assignments or ())) as by:
+        n = label_lines(source, out, by, on_progress=on_progress)
     typer.echo(f"labelled {n:,} texts into {out}")
 
 
 @app.command()
-def label(folder: Built, labeller: LabellerName, assignments: Assignments = None) -> None:
+def label(
+    folder: Built,
+    labeller: LabellerName = "best",
+    assignments: Assignments = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Parts at once; one per core.")
+    ] = None,
+    tasks: Annotated[int | None, typer.Option(metavar="N", min=1, help="Ranks in all.")] = None,
+    executor: Annotated[Executor, typer.Option(help="Where parts are labelled.")] = Executor.LOCAL,
+    ray_address: Annotated[str | None, typer.Option(metavar="A", help="Of a Ray cluster.")] = None,
+    sbatch: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="An option of sbatch.")
+    ] = None,
+) -> None:
     """Cast a labeller's votes on every utterance of a built folder.
 
-    Example: sad annotate label built --labeller cues
-    """
-    from annotate.labeller import load
-    from annotate.run import label_folder
-    from sad.console import progress
+    Stopped, the same command goes on where it was; votes are added and never replaced.
 
-    with progress("labelling") as on_progress:
-        path = label_folder(folder, load(labeller, assignments or ()), on_progress=on_progress)
-    typer.echo(f"wrote {path}; next: sad annotate aggregate {folder} --method majority")
+    Example: sad annotate label built --labeller best
+    """
+    from annotate.run import label_folder
+    from sad.build.engine import Execution
+    from sad.console import stage_bars
+
+    how = Execution(executor.value, workers, tasks, ray_address, tuple(sbatch or ()))
+    with stage_bars() as on_progress:
+        paths = label_folder(folder, labeller, assignments or (), how=how, on_progress=on_progress)
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    typer.echo(f"wrote {paths[0]}{more}; next: sad annotate aggregate {folder} --method majority")
 
 
 @app.command()
 def aggregate(
     folder: Built,
-    method: Annotated[str, typer.Option(help="majority.")] = "majority",
-    votes: Annotated[
+    method: Annotated[
+        str,
+        typer.Option(help="majority, union, intersection, weighted, dawid-skene or mace."),
+    ] = "majority",
+    votes: VoteFiles = None,
+    weight: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="F", help="Vote table instead of DIR/votes (may be repeated), or 'sample'."
-        ),
+        typer.Option(metavar="NAME=W", help="Of an annotator, for weighted (repeatable)."),
     ] = None,
 ) -> None:
     """Turn votes into one label set per utterance, and write the examples.
 
-    Example: sad annotate aggregate built --method majority
+    Example: sad annotate aggregate built --method dawid-skene
     """
     from annotate.aggregate import run
-    from sad.sample import VOTES
 
-    files = [VOTES if name == "sample" else Path(name) for name in votes or ()]
-    n = run(folder, method, files)
+    n = run(folder, method, _vote_files(votes), _weights(weight or []))
     typer.echo(
         f"{n:,} examples in {folder}; next: sad bench run --data {folder} --out RUN "
         "--model-args pretrained=MODEL"
     )
+
+
+@app.command()
+def agreement(
+    votes: Annotated[
+        list[str], typer.Argument(metavar="VOTES...", help="Vote tables, or 'sample'.")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="The built folder, for intervals over threads."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="For agreement.json and a plot.")
+    ] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Also annotator by annotator.")] = False,
+) -> None:
+    """How far annotators agree: kappa, alpha (also of sets), raw agreement, entropy.
+
+    Without --data every utterance counts as a tree of its own.
+
+    Example: sad annotate agreement sample --out agreed
+    """
+    from annotate import agreement_views as views
+    from annotate import votes as vote_table
+    from annotate.agreement import report
+    from sad.console import print_rows
+    from sad.files import write_json
+
+    trees = vote_table.trees(folder) if folder else None
+    found = report(vote_table.read(_vote_files(votes)), trees)
+    print_rows("Agreement", views.COLUMNS, views.table(found))
+    if pairs:
+        print_rows("Pairs of annotators", views.PAIR_COLUMNS, views.pair_table(found))
+    if out:
+        write_json(out / "agreement.json", views.to_json(found))
+        views.plot(found, out / "agreement.svg")
+        typer.echo(f"wrote {out}/agreement.json and agreement.svg")
+
+
+@app.command("sample")
+def sample_(
+    folder: Built,
+    out: Annotated[Path, typer.Option("--out", metavar="F.csv", help="The plan.")],
+    annotator: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Who shall label (repeatable).")
+    ],
+    n: Annotated[int, typer.Option("-n", min=1, help="Utterances, checks not counted.")] = 200,
+    by: Annotated[
+        str, typer.Option(help="mask, disagreement, uncertainty, rare or random.")
+    ] = "mask",
+    overlap: Annotated[float, typer.Option(help="Share that all annotators get.")] = 0.2,
+    gold: Annotated[
+        Path | None, typer.Option(metavar="F.jsonl", help="Gold, for hidden checks.")
+    ] = None,
+    checks: Annotated[float, typer.Option(help="Share of checks in each list.")] = 0.1,
+    again: Annotated[bool, typer.Option("--again", help="Also what people labelled.")] = False,
+    seed: Annotated[int, typer.Option(help="Of the choice.")] = 13,
+) -> None:
+    """Choose what people should annotate next, and who labels what.
+
+    Example: sad annotate sample built --by disagreement -n 500 --annotator ann --annotator bob
+    --out plan.csv
+    """
+    from annotate import votes as vote_table
+    from annotate.gold import load as load_gold
+    from annotate.sampling import choose
+    from sad.files import atomic
+
+    known = [item.id for item in load_gold(str(gold)).items] if gold else []
+    cast = vote_table.read(vote_table.files(folder))
+    plan = choose(
+        vote_table.texts(folder), cast, n, by=by, annotators=annotator, overlap=overlap,
+        gold=checks if gold else 0.0, checks=known, again=again, seed=seed,
+    )  # fmt: skip
+    with atomic(out) as temporary:
+        plan.write_csv(temporary)
+    typer.echo(f"wrote {plan.height:,} tasks for {len(annotator)} annotators to {out}")
+
+
+@app.command()
+def evaluate(
+    labeller: Annotated[
+        str, typer.Option("--labeller", metavar="A,B", help="Labellers, with commas.")
+    ],
+    gold: Annotated[
+        list[str],
+        typer.Option(
+            metavar="F.jsonl",
+            help="Gold: a file, or sample, own-topics, own-batches (repeatable).",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="For metrics and plots.")],
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME.K=V", help="A setting of a labeller."),
+    ] = None,
+) -> None:
+    """Judge labellers by gold labels: scores with intervals, calibration, plots.
+
+    A line of a gold file is {"id", "text", "strategies", "labels_annotated"}, and may have
+    "topic", "context", "group" (a tree: intervals are drawn over groups) and "stance".
+
+    Example: sad annotate evaluate --labeller best,cues --gold sample --out judged
+    """
+    from annotate.evaluate import HEADER, answers, table, write
+    from annotate.gold import load as load_gold
+    from annotate.labeller import load
+    from sad.console import print_rows, stage_bars
+
+    sets = [load_gold(name) for name in gold]
+    names = [name.strip() for name in labeller.split(",") if name.strip()]
+    found = []
+    with stage_bars() as on_progress:
+        for name in names:
+            own = [a.partition(".")[2] for a in assignments or [] if a.startswith(f"{name}.")]
+            with _usage(load(name, own)) as by:
+                found += [
+                    answers(by, each, partial(on_progress, f"{name}: {each.name}")) for each in sets
+                ]
+    print_rows("Scores (F1 of all labels is the macro mean)", HEADER, table(write(found, out)))
+    typer.echo(f"wrote {out}/metrics.json and plots")
+
+
+@app.command()
+def project(
+    corpus: Annotated[str, typer.Argument(help="causal_news, naslab or persuasion.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the corpus lies.")],
+    out: Annotated[Path, typer.Option("--out", metavar="F.jsonl", help="The gold file.")],
+) -> None:
+    """Write the labels of another corpus as a gold file, as far as they are ours.
+
+    Example: sad annotate project causal_news causal-news-corpus --out causal.jsonl
+    """
+    import json
+
+    from sad import plugins
+    from sad.files import atomic
+
+    lines = list(plugins.load("annotate.projections", corpus).read(folder))
+    with atomic(out) as temporary:
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        temporary.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {len(lines):,} texts to {out}; next: sad annotate evaluate --gold {out}")
+
+
+@app.command("train-encoder")
+def train_encoder(
+    out: NewFolder,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="F.yaml", help="Settings of the training.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="F.jsonl", help="Labelled texts; default: our training text."),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="K=V", help="Such as mode=lora.")
+    ] = None,
+) -> None:
+    """Train a multi-label encoder; its folder is what the labeller 'encoder' takes.
+
+    The default trains a head on a frozen MiniLM in less than a minute; mode=lora and mode=full
+    train more and better. A line of data is {"text", "strategies", "labels_annotated"}.
+
+    Example: sad annotate train-encoder --out enc --set mode=lora --set fit.epochs=3
+    """
+    from annotate.encoder.train import TrainSettings, train
+    from sad.console import print_rows, stage_bars
+    from sad.settings import assign, read_yaml
+
+    values = read_yaml(settings) if settings else {}
+    values |= {"data": data} if data else {}
+    parsed = TrainSettings.parse(assign(values, assignments or []), where="train-encoder")
+    with stage_bars() as on_progress:
+        record = train(parsed, out, lambda n, of: on_progress("training", n, of))
+    told = record["validation"]
+    header = ("label", *next(iter(told.values())))
+    rows = [(label, *map(str, values.values())) for label, values in told.items()]
+    print_rows("On the validation texts", header, rows)
+    typer.echo(
+        f"wrote {out}; next: sad annotate evaluate --labeller encoder --set encoder.folder={out} "
+        "--gold sample --out judged"
+    )
+
+
+@contextmanager
+def _usage(labeller: Any) -> Iterator[Any]:
+    """The labeller; what asking its language models took is told at the end."""
+    yield labeller
+    if usage := getattr(labeller, "usage", None):
+        typer.echo(str(usage), err=True)
+
+
+def _vote_files(names: list[str] | None) -> list[Path]:
+    from sad.sample import VOTES
+
+    return [VOTES if name == "sample" else Path(name) for name in names or ()]
+
+
+def _weights(given: list[str]) -> dict[str, float]:
+    weights = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            weights[name] = -1.0
+        if not name or not 0 <= weights[name] < float("inf"):
+            raise typer.BadParameter(f"--weight {text}: expected NAME=W, W a number from 0")
+    return weights

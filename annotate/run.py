@@ -1,136 +1,166 @@
-"""Labelling built folders and JSONL files with a labeller."""
+"""Labelling built folders: in parts, on the executors of the build, restartable."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from annotate import votes
-from annotate.labeller import Item, Label, Labeller
+from annotate.labeller import Item, Label, Labeller, Side, load
+from annotate.lines import spans_of
 from sad.build import folder as built
-from sad.errors import DataError
-from sad.files import atomic
+from sad.build.engine import Execution, Progress, started
+from sad.build.frames import put_parquet
+from sad.build.split import SPLITS
+from sad.build.units import Stage, folder_of
+from sad.files import remove, told_errors
 from sad.types import STRATEGY_LABELS
 
-_BATCH = 4096
+PART = 2048
+"""Utterances of a unit of work: a kill costs the units at work."""
+_VOTES = "votes.parquet"
+_FEW = 4  # parts that are labelled in this process: the start of workers would cost more
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker must know: which folder, which labeller, and the parts (shard, first row)."""
+
+    folder: Path
+    labeller: str
+    assignments: tuple[str, ...]
+    parts: tuple[tuple[int, int], ...]
 
 
 def label_folder(
-    folder: Path, labeller: Labeller, *, on_progress: Callable[[int, int], None] = lambda *_: None
-) -> Path:
-    """Cast the labeller's vote on every utterance of ``folder``; the vote table written.
+    folder: Path,
+    name: str,
+    assignments: Sequence[str] = (),
+    *,
+    how: Execution = Execution(),
+    on_progress: Progress = lambda *_: None,
+) -> list[Path]:
+    """Cast the votes of the labeller ``name`` on every utterance of ``folder``; the tables written.
 
-    Running it again writes the same bytes.
+    A run that was stopped goes on where it was. Neither parts nor workers show in the result, and
+    running it again writes the same bytes.
+
+    Raises:
+        SettingsError: there is no such labeller, or other votes of that annotator are there.
+        DataError: ``folder`` is no finished build.
+        WorkerError: a worker failed or was killed; the same call resumes.
     """
-    rows = built.read(folder, "utterances").select("utterance_id", "text", "parent_id", "thread_id")
-    topics = dict(built.read(folder, "dialogues").select("thread_id", "topic").unique().iter_rows())
-    texts = dict(rows.select("utterance_id", "text").iter_rows())
-    items = [
-        Item(name, text, topics.get(thread, ""), (texts[parent],) if parent else ())
-        for name, text, parent, thread in rows.iter_rows()
-    ]
-    cast: list[dict[str, Any]] = []
-    for start in range(0, len(items), _BATCH):
-        batch = items[start : start + _BATCH]
-        cast += [
-            _vote(i, label, labeller) for i, label in zip(batch, labeller.label(batch), strict=True)
-        ]
-        on_progress(len(cast), len(items))
-    path = folder / "votes" / f"{labeller.name}.parquet"
+    folder = folder.absolute()
+    shards = built.files(folder, "utterances")
+    labeller = load(name, assignments)
+    heights = [pl.scan_parquet(path).select(pl.len()).collect().item() for path in shards]
+    parts = [(n, row) for n, height in enumerate(heights) for row in range(0, height, PART)]
+    job = Job(folder, name, tuple(assignments), tuple(parts))
     with built.locked(folder):
-        votes.write(pl.DataFrame(cast, schema=votes.VOTES), path)
-    return path
+        work = _work(folder, labeller, job)
+        stage = Stage(f"label by {labeller.name}", "annotate.run:make", len(parts))
+        few = how.is_local and how.workers is None and (len(parts) <= _FEW or labeller.alone)
+        with started(how, work, job, on_progress, in_process=few) as engine:
+            engine.run(stage)
+        with told_errors(folder):
+            written = _publish(job, stage, work, labeller.name, len(shards))
+        built.note(folder, f"{labeller.name} voted on {sum(heights)} utterances")
+        remove(work.parent)
+    return written
 
 
-def _vote(item: Item, label: Label, labeller: Labeller) -> dict[str, Any]:
-    named = [p for p, s in zip(label.scores, STRATEGY_LABELS, strict=True)
-             if s in label.strategies.labels()]  # fmt: skip
+def _work(folder: Path, labeller: Labeller, job: Job) -> Path:
+    """The folder to work in, named after all that decides the votes."""
+    built_from = (folder / ".run" / "manifest.json").read_bytes()
+    decides = [
+        labeller.name, labeller.model, labeller.prompt_digest, job.labeller, job.assignments,
+        job.parts, votes.GUIDELINE_VERSION, version("sad-dialogue"),
+        hashlib.sha256(built_from).hexdigest(),
+    ]  # fmt: skip
+    digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
+    work = folder / ".run" / "labelling" / digest
+    work.mkdir(parents=True, exist_ok=True)
+    return work
+
+
+_labeller = cache(load)  # once per process: encoders are slow to load
+
+
+def make(job: Job, unit: int, folder: Path) -> None:
+    """Label one part; its votes in order."""
+    labeller = _labeller(job.labeller, job.assignments)
+    items = _items(job, *job.parts[unit])
+    found = zip(items, labeller.label(items), strict=True)
+    rows = pl.DataFrame([_vote(i, answer, labeller) for i, answer in found], votes.VOTES)
+    put_parquet(rows, folder / _VOTES)
+
+
+def _items(job: Job, shard: int, first: int) -> list[Item]:
+    """The utterances of a part, each with its topic and the turn before it."""
+    files = built.files(job.folder, "utterances")
+    columns = ["utterance_id", "text", "parent_id", "thread_id"]
+    near = built.read_file(files[shard], "utterances", columns)
+    rows = near.slice(first, PART)
+    parents = near.select(parent_id="utterance_id", before="text")
+    of, threads = len(files), pl.col("thread_id").is_in(rows["thread_id"].unique())
+    dialogues = (built.shard(job.folder, "dialogues", split, shard, of) for split in SPLITS)
+    topics = pl.concat(
+        built.read_file(path, "dialogues", ["thread_id", "topic"], threads) for path in dialogues
+    ).unique()
+    rows = rows.join(parents, on="parent_id", how="left", maintain_order="left")
+    rows = rows.join(topics, on="thread_id", how="left", maintain_order="left")
+    told = rows.select("utterance_id", "text", pl.col("topic").fill_null(""), "before")
+    return [
+        Item(name, text, topic, (before,) if before else ())
+        for name, text, topic, before in told.iter_rows()
+    ]
+
+
+def _vote(item: Item, answer: Label | Side, labeller: Labeller) -> dict[str, Any]:
+    if isinstance(answer, Side):
+        value = [answer.stance.label if answer.stance is not None else votes.UNCLEAR]
+        spans: list[dict[str, Any]] = []
+        chances = [max(answer.support, 1 - answer.support)]
+    else:
+        value, spans = answer.strategies.labels(), spans_of(answer)
+        scores = zip(answer.scores, STRATEGY_LABELS, strict=True)
+        chances = [chance for chance, strategy in scores if strategy in value]
     return {
         "utterance_id": item.id,
         "annotator": labeller.name,
-        "kind": "strategies",
-        "value": label.strategies.labels(),
-        "spans": _spans(label),
-        "confidence": min(named, default=None),
+        "kind": labeller.kind,
+        "value": value,
+        "spans": spans,
+        "confidence": min(chances, default=None),
         "source": labeller.source,
         "guideline_version": votes.GUIDELINE_VERSION,
+        "model": labeller.model,
+        "prompt_digest": labeller.prompt_digest,
     }
 
 
-def label_lines(
-    source: Path,
-    out: Path,
-    labeller: Labeller,
-    *,
-    on_progress: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Label the JSONL file ``source`` into ``out``, line by line in order; lines written.
+def _publish(job: Job, stage: Stage, work: Path, name: str, shards: int) -> list[Path]:
+    """Join the parts of each shard to a vote table in the folder.
 
     Raises:
-        DataError: a line is not ``{"id": str, "text": str, ...}``.
+        SettingsError: other votes of that annotator are there.
     """
-    done = 0
-    with atomic(out) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        items = _read_lines(source)
-        while batch := list(islice(items, _BATCH)):
-            file.writelines(_line(*pair) for pair in _labelled(batch, labeller))
-            done += len(batch)
-            on_progress(done)
-    return done
-
-
-def _labelled(batch: Sequence[Item], labeller: Labeller) -> Iterator[tuple[Item, Label]]:
-    return zip(batch, labeller.label(batch), strict=True)
-
-
-def _read_lines(path: Path) -> Iterator[Item]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                yield _item(path, number, line)
-
-
-def _item(path: Path, number: int, line: bytes) -> Item:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(path, f"is not JSON ({error})", line=number) from None
-    if not isinstance(value, dict):
-        raise DataError(path, 'expected {"id": ..., "text": ...}', line=number)
-    for field in ("id", "text"):
-        if not isinstance(value.get(field), str):
-            raise DataError(path, "expected a string", line=number, field=field)
-    topic, context = value.get("topic") or "", value.get("context") or []
-    context = [context] if isinstance(context, str) else context
-    if not isinstance(topic, str):
-        raise DataError(path, "expected a string", line=number, field="topic")
-    if not isinstance(context, list) or not all(isinstance(text, str) for text in context):
-        raise DataError(path, "expected a list of strings", line=number, field="context")
-    # Lone surrogates are no text; one sign stands for one, so that spans keep their places.
-    name, text, topic, *around = (
-        part.encode("utf-8", "replace").decode()
-        for part in (value["id"], value["text"], topic, *context)
-    )
-    return Item(name, text, topic, tuple(around))
-
-
-def _line(item: Item, label: Label) -> str:
-    scores = zip(STRATEGY_LABELS, (round(p, 4) for p in label.scores), strict=True)
-    record = {
-        "id": item.id,
-        "strategies": label.strategies.labels(),
-        "scores": dict(scores),
-        "spans": _spans(label),
-    }
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def _spans(label: Label) -> list[dict[str, Any]]:
-    return [
-        {"label": span.label.label, "start": span.start, "end": span.end} for span in label.spans
-    ]
+    written = []
+    for shard in range(shards):
+        mine = [
+            pl.read_parquet(folder_of(work, stage.name, unit) / _VOTES)
+            for unit, (number, _) in enumerate(job.parts)
+            if number == shard
+        ]
+        rows = pl.concat(mine) if mine else pl.DataFrame(schema=votes.VOTES)
+        table = name if shards == 1 else f"{name}-{shard:05d}-of-{shards:05d}"
+        written.append(votes.append(rows, job.folder, table))
+    return written

@@ -8,9 +8,12 @@ from typing import Any
 
 import polars as pl
 
+from annotate import guideline
+from sad.build import folder as built
 from sad.build.folder import SPANS
 from sad.build.frames import write_parquet
-from sad.errors import DataError, LabelError
+from sad.errors import DataError, LabelError, SettingsError
+from sad.files import atomic
 from sad.types import STANCE_LABELS, STRATEGY_LABELS
 
 VOTES: dict[str, Any] = {
@@ -27,21 +30,71 @@ VOTES: dict[str, Any] = {
     "time": pl.Int64,  # seconds; null where a clock would make the bytes differ
 }
 
-GUIDELINE_VERSION = "1"
-"""Of the definitions in ``sad.constants``, until there is a longer guideline."""
+GUIDELINE_VERSION = guideline.load().version
 
 SOURCES = ("gold", "crowd", "simulated", "llm", "model", "heuristic")
-_CLOSED = {"stance": STANCE_LABELS, "strategies": STRATEGY_LABELS}
+UNCLEAR = "unclear"
+"""A stance vote that no side can be told; it is kept, and counts as no side."""
+_CLOSED = {"stance": (*STANCE_LABELS, UNCLEAR), "strategies": STRATEGY_LABELS}
 
 
 def write(votes: pl.DataFrame, path: Path) -> None:
-    """Write ``votes`` to ``path``, sorted on utterance, kind and annotator."""
+    """Write ``votes`` to ``path``, sorted on utterance, kind and annotator: Parquet or JSONL."""
     rows = votes.select(list(VOTES)).sort("utterance_id", "kind", "annotator")
-    write_parquet(rows, path)
+    if path.suffix == ".jsonl":
+        with atomic(path) as temporary:
+            rows.write_ndjson(temporary)
+    else:
+        write_parquet(rows, path)
+
+
+def append(votes: pl.DataFrame, folder: Path, name: str) -> Path:
+    """The new table ``name`` of ``votes`` in the built ``folder``; equal votes may be cast again.
+
+    Raises:
+        SettingsError: there are other votes of that name; votes are never replaced.
+    """
+    path = table(folder, name)
+    if path.exists() and not _read_one(path).equals(
+        votes.select(list(VOTES)).sort("utterance_id", "kind", "annotator")
+    ):
+        raise SettingsError(f"{path} holds other votes, which are never replaced; move it away")
+    write(votes, path)
+    return path
+
+
+def table(folder: Path, name: str) -> Path:
+    """Where the built ``folder`` keeps the votes of ``name``."""
+    return folder / "votes" / f"{name}.parquet"
+
+
+def files(folder: Path) -> list[Path]:
+    """The vote tables of the built ``folder``."""
+    there = (folder / "votes").glob("*")
+    return sorted(path for path in there if path.suffix in (".parquet", ".jsonl"))
+
+
+def texts(folder: Path) -> pl.DataFrame:
+    """Per utterance of the built ``folder``: id, ``n_chars``, and whether it is ``blank``."""
+    paths = built.files(folder, "utterances")
+    rows = (built.read_file(path, "utterances", ["utterance_id", "text"]) for path in paths)
+    return pl.concat(frame.select("utterance_id", **TEXT) for frame in rows)
+
+
+def trees(folder: Path) -> pl.DataFrame:
+    """``utterance_id`` and ``thread_id`` of every utterance of the built ``folder``."""
+    return built.read(folder, "utterances", columns=["utterance_id", "thread_id"])
+
+
+TEXT = {
+    "n_chars": pl.col("text").str.len_chars(),
+    "blank": pl.col("text").str.strip_chars() == "",
+}
+"""What a check of votes needs of a ``text``."""
 
 
 def read(paths: Iterable[Path]) -> pl.DataFrame:
-    """The votes in the Parquet files ``paths``.
+    """The votes in the Parquet and JSONL files ``paths``.
 
     Raises:
         DataError: there is no file, or one is not a vote table.
@@ -59,7 +112,7 @@ def read(paths: Iterable[Path]) -> pl.DataFrame:
 
 
 def check_texts(votes: pl.DataFrame, utterances: pl.DataFrame) -> None:
-    """Check the votes against the texts they are on (``utterance_id``, ``text``).
+    """Check the votes against the texts they are on (``utterance_id`` and ``TEXT``).
 
     Raises:
         LabelError: a span lies outside its text, or a text has an empty set of strategies.
@@ -68,16 +121,19 @@ def check_texts(votes: pl.DataFrame, utterances: pl.DataFrame) -> None:
     spans = rows.explode("spans", empty_as_null=False, keep_nulls=False)
     span = pl.col("spans").struct
     start, end = span.field("start"), span.field("end")
-    inside = (start >= 0) & (start < end) & (end <= pl.col("text").str.len_chars())
+    inside = (start >= 0) & (start < end) & (end <= pl.col("n_chars"))
     _refuse("votes", spans.filter(~inside.fill_null(False)), "a span lies outside its text")
     is_set = pl.col("kind") == "strategies"
-    bare = is_set & (pl.col("value").list.len() == 0) & (pl.col("text").str.strip_chars() != "")
+    bare = is_set & (pl.col("value").list.len() == 0) & ~pl.col("blank")
     _refuse("votes", rows.filter(bare), "a text has at least one strategy")
 
 
 def _read_one(path: Path) -> pl.DataFrame:
     try:
-        rows = pl.read_parquet(path, glob=False).select(list(VOTES)).cast(pl.Schema(VOTES))
+        if path.suffix == ".jsonl":
+            rows = pl.read_ndjson(path, schema=VOTES)
+        else:
+            rows = pl.read_parquet(path, glob=False).select(list(VOTES)).cast(pl.Schema(VOTES))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(path, f"is not a vote table ({str(error).partition(chr(10))[0]})") from None
     for column in ("utterance_id", "annotator", "kind", "value", "source"):

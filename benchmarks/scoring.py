@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from annotate.labeller import Item, Labeller, load
+from annotate.labeller import Item, Label, Labeller, load
 from benchmarks.prompts import kept_history
 from sad.metrics import multilabel, overlap
 from sad.metrics.intervals import Interval, Reduce, bootstrap
@@ -172,4 +172,5 @@ def _labeller() -> Labeller:
 
 def _strategies(texts: Sequence[str]) -> list[list[str]]:
     items = [Item(str(i), text) for i, text in enumerate(texts)]
-    return [label.strategies.labels() for label in _labeller().label(items)]
+    found = _labeller().label(items)
+    return [label.strategies.labels() for label in found if isinstance(label, Label)]

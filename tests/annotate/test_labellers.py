@@ -1,10 +1,8 @@
 import pytest
 
-from annotate.calibration import measured
 from annotate.labeller import PACKAGE, Item, load
-from annotate.labellers.cues import CALIBRATION
 from annotate.votes import SOURCES
-from sad import plugins, sample
+from sad import plugins
 from sad.errors import SettingsError
 from sad.types import Strategy
 
@@ -55,37 +53,3 @@ def test_unknown_labeller_lists_the_known():
 def test_unknown_setting_is_refused():
     with pytest.raises(SettingsError, match="speed"):
         load("cues", ["speed=9"])
-
-
-# Written for this test, without a look at the sample.
-CASES = [
-    ("Q", "Who would pay for the extra staff?"),
-    ("Q", "Is that fair (to anybody)?!"),
-    ("S", 'She only wanted to know "who would pay for it?"'),
-    ("S", '"Who would pay for it?" she said.'),
-    ("S", "Right?"),
-    ("S", "Do you have a source?"),
-    ("C", "Wards close because rents push nurses out."),
-    ("C", "The fines led to fewer complaints."),
-    ("C", "Higher rents force young nurses to leave."),
-    ("C", "If rents rise again, the wards will close."),
-    ("S", "I believe this because it is what honesty demands."),
-    ("E", "Last winter the bakery on the corner shut."),
-    ("E", "My uncle sold his shop."),
-    ("E", "Some trades, for example plumbing, pay well."),
-    ("A", "Banning the tool is like banning kitchen knives."),
-    ("A", "By that logic we should close the library."),
-    ("S", "I like long walks more than short ones."),
-    ("S", "Privacy is a precondition of a free press."),
-]
-
-
-@pytest.mark.parametrize(("letters", "text"), CASES)
-def test_cues(letters, text):
-    (label,) = load("cues").label([Item("1", text)])
-    assert "".join(s.letter for s in Strategy if s in label.strategies) == letters
-
-
-def test_cue_scores_are_measured_and_not_made_up():
-    again = measured(load("cues"), sample.gold())
-    assert {s: pytest.approx(pair, abs=6e-4) for s, pair in again.items()} == CALIBRATION

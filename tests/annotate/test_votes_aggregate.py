@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from statsmodels.stats.inter_rater import fleiss_kappa
 
 from annotate import simulated, votes
-from annotate.aggregate import majority, run
+from annotate.aggregate import labelled, run
+from annotate.methods import METHODS
 from sad import sample
 from sad.build import folder
 from sad.errors import DataError, LabelError, SettingsError
@@ -21,10 +23,9 @@ def _vote(annotator, value, *, utterance="u", kind="strategies", spans=(), sourc
             "spans": [{"label": n, "start": a, "end": b} for n, a, b in spans], "source": source}  # fmt: skip
 
 
-def _majority(*cast, names=("u",)):
-    table = pl.DataFrame(cast, schema=votes.VOTES)
-    utterances = pl.DataFrame({"utterance_id": list(names), "text": ["text"] * len(names)})
-    return majority(table, utterances)
+def _majority(*cast):
+    table = cast[0] if isinstance(cast[0], pl.DataFrame) else pl.DataFrame(cast, schema=votes.VOTES)
+    return labelled(table, METHODS["majority"], "majority", {})[0]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,13 @@ def test_majority_per_label(cast, expected):
 
 @pytest.mark.parametrize(
     ("cast", "expected"),
-    [(["support"] * 2 + ["oppose"], 1), (["oppose"], 0), (["support", "oppose"], None)],
+    [
+        (["support"] * 2 + ["oppose"], 1),
+        (["oppose"], 0),
+        (["support", "oppose"], None),
+        (["support", "unclear", "unclear"], 1),
+        (["unclear"], None),
+    ],
 )
 def test_majority_of_stances(cast, expected):
     stances = [_vote(f"a{i}", [v], kind="stance") for i, v in enumerate(cast)]
@@ -105,13 +112,90 @@ def test_vote_outside_the_closed_set_is_refused(tmp_path, vote, message):
 def test_vote_that_does_not_fit_its_text_is_refused(vote, message):
     table = pl.DataFrame([vote], schema=votes.VOTES)
     with pytest.raises(LabelError, match=message):
-        votes.check_texts(table, pl.DataFrame({"utterance_id": ["u"], "text": ["text"]}))
+        votes.check_texts(table, _texts("text"))
+
+
+@pytest.mark.parametrize(("text", "blank"), [("text", False), (" \n\t", True), ("", True)])
+def test_what_is_checked_of_a_text(text, blank):
+    assert _texts(text).row(0) == ("u", len(text), blank)
+    empty = pl.DataFrame([_vote("a", [])], schema=votes.VOTES)
+    if blank:
+        votes.check_texts(empty, _texts(text))
+
+
+def _texts(text):
+    return pl.DataFrame({"utterance_id": ["u"], "text": [text]}).select(
+        "utterance_id", **votes.TEXT
+    )
+
+
+def test_texts_of_a_folder_are_those_that_it_holds(built_sample):
+    rows = folder.read(built_sample, "utterances", columns=["utterance_id", "text"])
+    found = dict(votes.texts(built_sample).select("utterance_id", "n_chars").iter_rows())
+    assert found == {name: len(text) for name, text in rows.iter_rows()}
 
 
 def test_voting_twice_is_refused(tmp_path):
     votes.write(pl.DataFrame([_vote("a", Q)], schema=votes.VOTES), tmp_path / "v.parquet")
     with pytest.raises(LabelError, match="voted twice"):
         votes.read([tmp_path / "v.parquet"] * 2)
+
+
+def test_votes_in_jsonl_are_those_in_parquet(tmp_path):
+    cast = [_vote("b", Q + S, spans=[("Question", 0, 5)]), _vote("a", ["unclear"], kind="stance")]
+    for name in ("v.parquet", "v.jsonl"):
+        votes.write(pl.DataFrame(cast, schema=votes.VOTES), tmp_path / name)
+    lines = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
+    assert [line["annotator"] for line in lines] == ["a", "b"]  # sorted on the kind
+    assert votes.read([tmp_path / "v.jsonl"]).equals(votes.read([tmp_path / "v.parquet"]))
+
+
+def test_jsonl_needs_only_what_a_vote_needs(tmp_path):
+    line = {"utterance_id": "u", "annotator": "a", "kind": "strategies", "value": S}
+    path = tmp_path / "v.jsonl"
+    path.write_text(json.dumps(line | {"source": "crowd", "comment": "left aside"}) + "\n")
+    found = votes.read([path])
+    assert found.schema == pl.Schema(votes.VOTES)
+    assert _majority(found)["spans"].to_list() == [[]]
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "message"),
+    [
+        ('{"utterance_id": "u"', DataError, "not a vote table"),
+        ('{"utterance_id": "u", "annotator": "a"}', LabelError, "without kind"),
+        ('{"utterance_id": "u", "annotator": "a", "kind": "strategies", "value": ["Threat"], '
+         '"source": "crowd"}', LabelError, "'Threat' is no strategies vote"),
+        ('{"utterance_id": "u", "annotator": "a", "kind": "strategies", "value": [null], '
+         '"source": "crowd"}', LabelError, "no strategies vote"),
+    ],
+)  # fmt: skip
+def test_jsonl_that_holds_no_votes_is_refused(tmp_path, line, error, message):
+    (tmp_path / "v.jsonl").write_text(line)
+    with pytest.raises(error, match=message):
+        votes.read([tmp_path / "v.jsonl"])
+
+
+def test_votes_are_added_and_never_replaced(tmp_path):
+    one = pl.DataFrame([_vote("b", Q), _vote("a", S)], schema=votes.VOTES)
+    path = votes.append(one, tmp_path, "crowd")
+    before = path.read_bytes()
+    assert votes.append(one.reverse(), tmp_path, "crowd") == path  # the same votes: no harm
+    assert path.read_bytes() == before
+    with pytest.raises(SettingsError, match="never replaced"):
+        votes.append(one.head(1), tmp_path, "crowd")
+    assert path.read_bytes() == before
+    other = votes.append(pl.DataFrame([_vote("c", Q)], schema=votes.VOTES), tmp_path, "more")
+    assert votes.files(tmp_path) == [path, other]
+    assert set(votes.read(votes.files(tmp_path))["annotator"]) == {"a", "b", "c"}
+
+
+def test_files_of_votes_are_parquet_and_jsonl(tmp_path):
+    assert votes.files(tmp_path) == []
+    votes.append(pl.DataFrame([_vote("a", Q)], schema=votes.VOTES), tmp_path, "a")
+    votes.write(pl.DataFrame([_vote("b", Q)], schema=votes.VOTES), tmp_path / "votes" / "b.jsonl")
+    (tmp_path / "votes" / "notes.txt").write_text("no votes")
+    assert [path.name for path in votes.files(tmp_path)] == ["a.parquet", "b.jsonl"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 broken", None])
@@ -155,10 +239,7 @@ def test_simulated_annotators_agree_as_often_as_theory_says():
 def test_majority_of_the_simulated_is_nearly_the_gold():
     table = votes.read([sample.VOTES])
     gold = sample.gold()
-    known = pl.DataFrame(
-        {"utterance_id": [r["id"] for r in gold], "text": [r["text"] for r in gold]}
-    )
-    found = dict(majority(table, known).select("utterance_id", "strategy_mask").iter_rows())
+    found = dict(_majority(table).select("utterance_id", "strategy_mask").iter_rows())
     wrong = sum(
         (found[r["id"]] ^ Strategy.from_labels(r["strategies"]).value).bit_count() for r in gold
     )

@@ -1,0 +1,81 @@
+"""From logits to probabilities and decisions: temperatures, thresholds, calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sad.metrics.multilabel import ratio
+
+Array = NDArray[np.float64]
+
+BINS = 10
+_TEMPERATURES = np.geomspace(0.25, 8.0, 121)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Per label the temperature that divides its logit, and the least probability that names it."""
+
+    temperatures: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+
+def probabilities(logits: Array, temperatures: Array | tuple[float, ...]) -> Array:
+    """Sigmoid of logits [N, L] over one temperature per label."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits / np.asarray(temperatures), -60, 60))))
+
+
+def learn(logits: Array, targets: Array) -> Decision:
+    """The decision that fits validation texts best.
+
+    Args:
+        logits: [N, L].
+        targets: [N, L], 1, 0, or NaN where a label is not annotated.
+    """
+    pairs = []
+    for column, truth in zip(logits.T, targets.T, strict=True):
+        known = ~np.isnan(truth)
+        temperature = _temperature(column[known], truth[known])
+        chances = probabilities(column[known], (temperature,))
+        pairs.append((temperature, _threshold(chances, truth[known])))
+    temperatures, thresholds = zip(*pairs, strict=True)
+    return Decision(temperatures, thresholds)
+
+
+def _temperature(logits: Array, truth: Array) -> float:
+    """The temperature of least cross-entropy on a grid; 1 where there is nothing to fit."""
+    if not len(truth) or truth.min() == truth.max():
+        return 1.0
+    scaled = logits[None, :] / _TEMPERATURES[:, None]
+    loss = (np.logaddexp(0, scaled) - truth * scaled).mean(axis=1)
+    return float(_TEMPERATURES[loss.argmin()])
+
+
+def _threshold(chances: Array, truth: Array) -> float:
+    """The threshold of the highest F1: halfway between the two chances that it divides."""
+    if not len(truth) or truth.min() == truth.max():
+        return 0.5
+    order = np.argsort(-chances, kind="stable")
+    ranked, hits = chances[order], np.cumsum(truth[order])
+    f1 = ratio(2 * hits, np.arange(1, len(hits) + 1) + hits[-1])
+    f1[:-1][ranked[:-1] == ranked[1:]] = -1  # equal chances cannot be divided
+    best = int(f1.argmax())
+    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
+    return float((ranked[best] + below) / 2)
+
+
+def bins(chances: Array, truth: Array) -> tuple[Array, Array, Array]:
+    """Mean probability, share of true ones and count in each of ``BINS`` bins: [BINS] each."""
+    place = np.minimum((chances * BINS).astype(int), BINS - 1)
+    count = np.bincount(place, minlength=BINS).astype(np.float64)
+    mean = ratio(np.bincount(place, chances, BINS), count)
+    return mean, ratio(np.bincount(place, truth, BINS), count), count
+
+
+def expected_calibration_error(chances: Array, truth: Array) -> float:
+    """Mean distance of probability and share of true ones. Source: Guo et al. 2017."""
+    mean, share, count = bins(chances, truth)
+    return float((np.abs(mean - share) * count).sum() / max(count.sum(), 1))

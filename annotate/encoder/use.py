@@ -1,0 +1,96 @@
+"""Labelling with a trained encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate import sentences
+from annotate.encoder import decide, fit, net
+from annotate.encoder.rows import around
+from annotate.labeller import Item, Kind, Label, Side, joined
+from sad.errors import ModelError
+from sad.files import sha256
+from sad.types import Stance, Strategy
+
+Array = NDArray[np.float64]
+
+_DIGITS = 4
+"""Of a probability: what lies below changes with the texts beside it in a batch."""
+
+
+class Trained:
+    """An encoder with its decisions."""
+
+    def __init__(self, folder: Path, batch_size: int) -> None:
+        self._encoder = net.load(folder)
+        record = self._encoder.record
+        self.kind: Kind = record["kind"]
+        self.digest = sha256(folder / net.WEIGHTS)[:16]
+        self.decision = decide.Decision(tuple(record["temperatures"]), tuple(record["thresholds"]))
+        self._batch_size = batch_size
+        if len(self.decision.thresholds) != len(self._encoder.shape.labels):
+            raise ModelError(f"{folder / net.RECORD}: a threshold per label is needed")
+
+    def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:
+        """One answer per item, in order."""
+        return self._strategies(items) if self.kind == "strategies" else self._stances(items)
+
+    def chances(self, texts: Sequence[tuple[str, str]]) -> Array:
+        """P(label) of each (text, around): [N, L]."""
+        if not texts:
+            return np.zeros((0, len(self.decision.thresholds)))
+        logits = fit.run(self._encoder, texts, self._encoder.net, size=self._batch_size)
+        found = decide.probabilities(logits.astype(np.float64), self.decision.temperatures)
+        return np.asarray(found.round(_DIGITS))
+
+    def _strategies(self, items: Sequence[Item]) -> Iterator[Label]:
+        places = list(sentences.split([item.text for item in items]))
+        chances = self.chances([pair for item, at in zip(items, places, strict=True)
+                                for pair in sentences_of(item, at)])  # fmt: skip
+        begin = 0
+        for item, at in zip(items, places, strict=True):
+            own = chances[begin : begin + len(at)]
+            begin += len(at)
+            yield joined(item, at, decided(own, self.decision), whole(own))
+
+    def _stances(self, items: Sequence[Item]) -> Iterator[Side]:
+        chances = self.chances([(item.text, item.topic) for item in items])
+        for item, (support,) in zip(items, chances, strict=True):
+            side = Stance.SUPPORT if support >= self.decision.thresholds[0] else Stance.OPPOSE
+            known = item.text.strip() and item.topic.strip()
+            yield Side(side if known else None, float(support) if known else 0.5)
+
+
+def sentences_of(item: Item, places: Sequence[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """The sentences of ``item`` as the encoder wants them: the sentence, what is around it."""
+    before = ""
+    for start, end in places:
+        text = item.text[start:end]
+        yield text, around(item.topic, before)
+        before = text
+
+
+def decided(chances: Array, decision: decide.Decision) -> list[Strategy]:
+    """The strategies of each sentence from its chances [N, L]: a sentence has at least one.
+
+    Where nothing reaches its threshold it is a Statement, and only there.
+    """
+    sets = []
+    for row in chances:
+        found = Strategy(0)
+        for strategy, chance, least in zip(Strategy, row, decision.thresholds, strict=True):
+            if chance >= least and strategy is not Strategy.STATEMENT:
+                found |= strategy
+        sets.append(found or Strategy.STATEMENT)
+    return sets
+
+
+def whole(chances: Array) -> tuple[float, ...]:
+    """P(label) of a text from those of its sentences [N, L]: that at least one bears it."""
+    if not len(chances):
+        return (0.0, 0.0, 0.0, 0.0, 1.0)
+    return tuple(float(p) for p in (1 - (1 - chances).prod(axis=0)).round(_DIGITS))

@@ -1,0 +1,79 @@
+"""Sentences: the unit that the guideline labels. One segmentation for all labellers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sad.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+    from spacy.tokens import Doc, Span
+
+_PARAGRAPH = re.compile(r"[^\n]+")
+_RUN = re.compile(r"[^\w\s]{16,}")  # the tokeniser takes quadratic time on such
+_BATCH = 256  # paragraphs
+
+
+@cache
+def pipeline() -> Language:
+    """A blank English pipeline that splits sentences by rule; shared, so add nothing to it.
+
+    Raises:
+        MissingExtraError: spaCy is not installed.
+    """
+    try:
+        import spacy
+    except ImportError:
+        raise MissingExtraError("labels", "spacy") from None
+    nlp = spacy.blank("en")
+    nlp.add_pipe("sentencizer")
+    nlp.max_length = 1 << 40  # the limit protects parsers, which this pipeline lacks
+    return nlp
+
+
+def paragraphs(texts: Sequence[str]) -> Iterator[list[tuple[int, Doc]]]:
+    """For each text its paragraphs as (place of the first code point, parsed paragraph)."""
+    pieces = (
+        (_RUN.sub(_shortened, match[0]), (place, match.start()))
+        for place, text in enumerate(texts)
+        for match in _PARAGRAPH.finditer(text)
+    )
+    found: list[tuple[int, Doc]] = []
+    done = 0
+    for doc, (place, offset) in pipeline().pipe(pieces, as_tuples=True, batch_size=_BATCH):
+        while done < place:
+            yield found
+            found, done = [], done + 1
+        found.append((offset, doc))
+    while done < len(texts):
+        yield found
+        found, done = [], done + 1
+
+
+def _shortened(run: re.Match[str]) -> str:
+    """The run with spaces in place of most of its signs, so that all places stay as they are."""
+    return run[0][:8] + " " * (len(run[0]) - 8)
+
+
+def bounds(offset: int, sentence: Span) -> tuple[int, int] | None:
+    """Where ``sentence`` of a paragraph at ``offset`` begins and ends; None if nothing is in it.
+
+    White space around it is left out; a sentence holds at least one letter or digit.
+    """
+    text = sentence.text
+    if not any(map(str.isalnum, text)):
+        return None
+    stripped = text.strip()
+    start = offset + sentence.start_char + len(text) - len(text.lstrip())
+    return start, start + len(stripped)
+
+
+def split(texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
+    """For each text where its sentences begin and end, in code points."""
+    for text in paragraphs(texts):
+        places = (bounds(offset, sentence) for offset, doc in text for sentence in doc.sents)
+        yield [place for place in places if place]
