@@ -51,6 +51,24 @@ class Answers:
     chances: Array  # [N, L]
 
 
+def average_precision(chances: Array, truth: Array) -> float:
+    """Precision averaged over the recall that each distinct chance adds; 0 without positives."""
+    total = truth.sum()
+    if not total:
+        return 0.0
+    order = np.argsort(-chances, kind="stable")
+    hits, seen = np.cumsum(truth[order]), np.arange(1, len(truth) + 1)
+    ends = np.append(np.diff(chances[order]) != 0, True)  # equal chances come at once
+    gained = np.diff(hits[ends], prepend=0.0)
+    return float((gained * hits[ends] / seen[ends]).sum() / total)
+
+
+_OF_CHANCES = {
+    "average_precision": average_precision,
+    "calibration_error": expected_calibration_error,
+}
+
+
 def answers(
     labeller: Labeller, gold: Gold, on_progress: Callable[[int, int], None] = lambda *_: None
 ) -> Answers:
@@ -109,9 +127,10 @@ def _scored(found: Answers) -> Iterator[tuple[str, str, int, Interval]]:
         for name, reduce in _OF_LABELS.items():
             yield label, name, int(truth.sum()), _interval(counts, groups[rows], reduce)
         chances = found.chances[rows, place]
-        for name, value in (("average_precision", average_precision(chances, truth)),
-                            ("calibration_error", expected_calibration_error(chances, truth))):  # fmt: skip
-            plain = Interval(value, None, None, int(rows.sum()), len(set(groups[rows])), 0, SEED)
+        groups_of = len(set(groups[rows]))
+        for name, measure in _OF_CHANCES.items():
+            value = measure(chances, truth)
+            plain = Interval(value, None, None, int(rows.sum()), groups_of, 0, SEED)
             yield label, name, int(truth.sum()), plain
     if found.labels == ("support",):
         rows = known[:, 0]
@@ -138,18 +157,6 @@ def _scored(found: Answers) -> Iterator[tuple[str, str, int, Interval]]:
 
 def _interval(stats: Array, groups: NDArray[Any], reduce: Reduce) -> Interval:
     return bootstrap(stats, list(groups), reduce, resamples=RESAMPLES, seed=SEED)
-
-
-def average_precision(chances: Array, truth: Array) -> float:
-    """Precision averaged over the recall that each distinct chance adds; 0 without positives."""
-    total = truth.sum()
-    if not total:
-        return 0.0
-    order = np.argsort(-chances, kind="stable")
-    hits, seen = np.cumsum(truth[order]), np.arange(1, len(truth) + 1)
-    ends = np.append(np.diff(chances[order]) != 0, True)  # equal chances come at once
-    gained = np.diff(hits[ends], prepend=0.0)
-    return float((gained * hits[ends] / seen[ends]).sum() / total)
 
 
 def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:

@@ -33,8 +33,10 @@ class TrainSettings(Settings):
 
     kind: Literal["strategies", "stance"] = Field("strategies", description="Source: ours")
     data: str = Field(OWN, description="A JSONL file, or 'own': our training text. Source: ours")
-    left_out: list[str] = Field(
-        [], description="Batches of our text that are not learnt from. Source: ours"
+    held_out: bool = Field(
+        True,
+        description="Whether the topics and batches for evaluation are left out of our text. "
+        "Source: ours",
     )
     validation: float = Field(
         0.1, gt=0, lt=1,
@@ -101,11 +103,10 @@ def _divided(settings: TrainSettings) -> tuple[list[Row], list[Row]]:
     """The rows to learn from and those for the decisions."""
     if settings.data == OWN:
         known = {path.stem.removeprefix("batch-") for path in training.batches()}
-        named = {*settings.left_out, *settings.validation_batches}
-        if unknown := sorted(named - known):
+        if unknown := sorted(set(settings.validation_batches) - known):
             raise SettingsError(f"no batch {unknown[0]!r}; there are: {', '.join(sorted(known))}")
         rows_of = of_training if settings.kind == "strategies" else stances_of_training
-        kept = [s for s in training.load() if s.batch not in settings.left_out]
+        kept = [s for s in training.load() if not (settings.held_out and training.held_out(s))]
         if settings.validation_batches:
             apart = set(settings.validation_batches)
             learn = rows_of([s for s in kept if s.batch not in apart])
