@@ -1,15 +1,21 @@
-"""Probabilities for rules: how often a label is right when its rule fires, and when it does not."""
+"""How often labellers are right, measured on text of ours that none of them was made on.
+
+``python -m annotate.calibration cues best`` writes the rates that the labeller ``weak`` takes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from annotate import training
-from annotate.labeller import Item, Label, Labeller
+from annotate.labeller import Item, Label, Labeller, load
 from sad.types import NO_STRATEGY, Strategy
 
-BATCHES = ("07",)
-"""Training text that no rule was written on (``cues`` saw 01 to 06), so that none is flattered."""
+BATCHES = ("17",)
+"""Training text at natural rates that no rule was written on and no network was fitted to."""
 
 
 def utterances() -> list[tuple[Item, Strategy]]:
@@ -54,3 +60,40 @@ def measured(
             cell[0] += strategy in truth
             cell[1] += 1
     return {s: (fired[0] / fired[1], not_[0] / not_[1]) for s, (fired, not_) in counts.items()}
+
+
+def rates(labellers: Iterable[str]) -> dict[str, Any]:
+    """Sensitivity and specificity of each labeller per strategy, and the share of each strategy.
+
+    One is added to each count, as in ``measured``.
+    """
+    pairs = utterances()
+    truths = [truth for _, truth in pairs]
+    told = {}
+    for name in labellers:
+        found = list(load(name).label([item for item, _ in pairs]))
+        named = [label.strategies for label in found if isinstance(label, Label)]
+        told[name] = {s.label: _pair(s, named, truths) for s in Strategy}
+    shares = {s.label: _share([s in truth for truth in truths]) for s in Strategy}
+    return {"n": len(pairs), "batches": list(BATCHES), "prior": shares, "labellers": told}
+
+
+def _pair(
+    strategy: Strategy, named: Sequence[Strategy], truths: Sequence[Strategy]
+) -> tuple[float, float]:
+    """Sensitivity and specificity."""
+    both = [
+        (strategy in said, strategy in truth) for said, truth in zip(named, truths, strict=True)
+    ]
+    return (
+        _share([said for said, truth in both if truth]),
+        _share([not said for said, truth in both if not truth]),
+    )
+
+
+def _share(hits: Sequence[bool]) -> float:
+    return round((sum(hits) + 1) / (len(hits) + 2), 4)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(rates(sys.argv[1:] or ["cues", "best"]), indent=1) + "\n")

@@ -136,15 +136,13 @@ def _scored(found: Answers) -> Iterator[tuple[str, str, int, Interval]]:
         rows = known[:, 0]
         table = multilabel.confusion(found.truth[rows, 0], found.named[rows, 0])
         positives = int(found.truth[rows, 0].sum())
-        for name, reduce in (
-            ("accuracy", multilabel.accuracy),
-            ("macro_f1", multilabel.binary_macro_f1),
-        ):
+        for name, reduce in _OF_STANCES.items():
             yield "stance", name, positives, _interval(table, groups[rows], reduce)
         return
+    some, asked = known.any(axis=1), known.any(axis=0)
+    known, groups = known[some], groups[some]
     # Of labels that are not annotated both sides are blanked, so that they count nowhere.
-    truth, named = np.where(known, found.truth, 0.0), np.where(known, found.named, 0.0)
-    asked = known.any(axis=0)
+    truth, named = (np.where(known, side[some], 0.0) for side in (found.truth, found.named))
     counts = multilabel.counts(truth[:, asked], named[:, asked])
     for name, reduce in _OF_SETS.items():
         yield "all", name, int(truth.sum()), _interval(counts, groups, reduce)

@@ -25,7 +25,7 @@ def plot(found: Sequence[Answers], out: Path, gold: str) -> list[Path]:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingExtraError("eval", "matplotlib") from None
+        raise MissingExtraError("labels", "matplotlib") from None
     written = []
     labels = [
         (place, label) for place, label in enumerate(found[0].labels)

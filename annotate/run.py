@@ -99,7 +99,8 @@ def make(job: Job, unit: int, folder: Path) -> None:
     labeller = _labeller(job.labeller, job.assignments)
     items = _items(job, *job.parts[unit])
     found = zip(items, labeller.label(items), strict=True)
-    rows = pl.DataFrame([_vote(i, answer, labeller) for i, answer in found], votes.VOTES)
+    cast = [_vote(item, answer, labeller) for item, answer in found if _is_vote(item, answer)]
+    rows = pl.DataFrame(cast, votes.VOTES)
     put_parquet(rows, folder / _VOTES)
 
 
@@ -122,6 +123,11 @@ def _items(job: Job, shard: int, first: int) -> list[Item]:
         Item(name, text, topic, (before,) if before else ())
         for name, text, topic, before in told.iter_rows()
     ]
+
+
+def _is_vote(item: Item, answer: Label | Side) -> bool:
+    """Whether there is an answer: only a blank text has an empty set of strategies."""
+    return isinstance(answer, Side) or bool(answer.strategies) or not item.text.strip()
 
 
 def _vote(item: Item, answer: Label | Side, labeller: Labeller) -> dict[str, Any]:

@@ -31,7 +31,7 @@ PEOPLE = ("gold", "crowd")
 MACHINES = ("llm", "model", "heuristic")
 """Sources of votes by people and by machines; the simulated are neither."""
 
-_PREDICTED = "label the folder first: sad annotate label DIR --labeller cues"
+_PREDICTED = "label the folder first: sad annotate label DIR"
 
 
 @dataclass(frozen=True, slots=True)

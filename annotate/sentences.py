@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
 
 _PARAGRAPH = re.compile(r"[^\n]+")
-_RUN = re.compile(r"[^\w\s]{16,}")  # the tokeniser takes quadratic time on such
+# The tokeniser takes quadratic time on both; what it is given instead is as long.
+_SIGNS = re.compile(r"(?:[^\w\s]|_){16,}")
+_UNBROKEN = re.compile(r"\S{128,}")
+_KEPT = 16  # characters of an unbroken run at either end
 _BATCH = 256  # paragraphs
 
 
@@ -38,7 +41,7 @@ def pipeline() -> Language:
 def paragraphs(texts: Sequence[str]) -> Iterator[list[tuple[int, Doc]]]:
     """For each text its paragraphs as (place of the first code point, parsed paragraph)."""
     pieces = (
-        (_RUN.sub(_shortened, match[0]), (place, match.start()))
+        (_UNBROKEN.sub(_smoothed, _SIGNS.sub(_shortened, match[0])), (place, match.start()))
         for place, text in enumerate(texts)
         for match in _PARAGRAPH.finditer(text)
     )
@@ -57,6 +60,11 @@ def paragraphs(texts: Sequence[str]) -> Iterator[list[tuple[int, Doc]]]:
 def _shortened(run: re.Match[str]) -> str:
     """The run with spaces in place of most of its signs, so that all places stay as they are."""
     return run[0][:8] + " " * (len(run[0]) - 8)
+
+
+def _smoothed(run: re.Match[str]) -> str:
+    """The run as one word with its ends: a long address, or a text that is hostile."""
+    return run[0][:_KEPT] + "x" * (len(run[0]) - 2 * _KEPT) + run[0][-_KEPT:]
 
 
 def bounds(offset: int, sentence: Span) -> tuple[int, int] | None:

@@ -102,7 +102,7 @@ def read(paths: Iterable[Path]) -> pl.DataFrame:
     """
     frames = [_read_one(path) for path in paths]
     if not frames:
-        raise DataError("votes", "there are none; run: sad annotate label DIR --labeller cues")
+        raise DataError("votes", "there are none; run: sad annotate label DIR")
     votes = pl.concat(frames)
     twice = votes.filter(pl.struct("utterance_id", "annotator", "kind").is_duplicated())
     if twice.height:

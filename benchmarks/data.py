@@ -66,7 +66,7 @@ def labelled_folder(data: str | None) -> Path:
     folder = Path(data)
     built.require_built(folder)
     if not built.is_labelled(folder):
-        message = "has no labels yet; run: sad annotate label DIR --labeller cues"
+        message = "has no labels yet; run: sad annotate label DIR"
         raise DataError(folder, f"{message}, then sad annotate aggregate DIR")
     return folder
 

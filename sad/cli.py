@@ -241,7 +241,7 @@ def build(
     print_funnel(counts)
     if not counts["paths"]["dialogues"]:
         typer.echo("no dialogue is left: the funnel above says where they went", err=True)
-    typer.echo(f"built {out}; next: sad annotate label {out} --labeller cues")
+    typer.echo(f"built {out}; next: sad annotate label {out}")
 
 
 def _sample() -> Any:

@@ -124,7 +124,7 @@ def print_usage(usage: Usage | None) -> None:
     """How often each strategy is used."""
     out = console()
     if usage is None:
-        out.print("not labelled yet; next: sad annotate label DIR --labeller cues")
+        out.print("not labelled yet; next: sad annotate label DIR")
         return
     table = Table("strategy", title=f"Labels of {usage.n:,} utterances", title_justify="left")
     table.add_column("utterances", justify="right")

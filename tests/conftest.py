@@ -23,12 +23,23 @@ class Done(NamedTuple):
 SMOLLM2 = models.path("smollm2")  # in the user's cache, before the tests get one of their own
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Author key and cache lie in a folder of the test session, not in the user's home."""
+@pytest.fixture(scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the test session, which holds the models of the user's."""
     home = tmp_path_factory.getbasetemp() / "home"
-    monkeypatch.setattr("sad.build.authors.DEFAULT_KEY_FILE", home / "author.key")
-    monkeypatch.setenv("SAD_CACHE", str(home / "cache"))
+    (home / "cache").mkdir(parents=True)
+    if SMOLLM2.parent.exists():
+        (home / "cache" / "models").symlink_to(SMOLLM2.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAD_CACHE", str(home / "cache"))
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def _own_home(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Author key and cache lie in a folder of the test session, not in the user's home."""
+    monkeypatch.setattr("sad.build.authors.DEFAULT_KEY_FILE", own_cache / "author.key")
+    monkeypatch.setenv("SAD_CACHE", str(own_cache / "cache"))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sad import models
-from sad.errors import MissingExtraError, ModelError
+from sad.errors import DataError, MissingExtraError, ModelError, SettingsError
 from sad.files import atomic_folder, read_json
 from sad.settings import Settings
 
@@ -90,14 +90,22 @@ class Encoder:
         )  # fmt: skip
 
 
-def create(shape: Shape, *, dropout: float = 0.1, seed: int = 0) -> Encoder:
+def create(
+    shape: Shape, *, dropout: float = 0.1, seed: int = 0, own: Path | None = None
+) -> Encoder:
     """An untrained encoder of ``shape``.
+
+    Args:
+        shape: what it is.
+        dropout: of the head.
+        seed: of the head and of the updates.
+        own: the folder of a fully trained backbone, whose weights are set later.
 
     Raises:
         ModelError: the backbone cannot be loaded.
         MissingExtraError: a package for it is missing.
     """
-    backbone, tokenizer = _backbone(shape)
+    backbone, tokenizer = _backbone(shape, own)
     torch.manual_seed(seed)
     if shape.mode == "lora":
         backbone = _with_updates(backbone, shape)
@@ -159,10 +167,8 @@ def load(folder: Path) -> Encoder:
 
     if not (folder / RECORD).is_file():
         raise ModelError(f"{folder} holds no encoder; make one with 'sad annotate train-encoder'")
-    record = read_json(folder / RECORD)
-    shape = Shape.parse(record.pop("shape", {}), where=str(folder / RECORD))
-    own = folder / BACKBONE
-    encoder = create(shape.model_copy(update={"backbone": str(own)}) if own.is_dir() else shape)
+    shape, record = _recorded(folder / RECORD)
+    encoder = create(shape, own=folder / BACKBONE if shape.mode == "full" else None)
     try:
         weights = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
@@ -174,18 +180,28 @@ def load(folder: Path) -> Encoder:
     return Encoder(encoder.net, encoder.tokenizer, shape, record)
 
 
+def _recorded(path: Path) -> tuple[Shape, dict[str, Any]]:
+    """The shape of an encoder, and what else is recorded of it."""
+    try:
+        record = read_json(path)
+        shape = Shape.parse(record.pop("shape"), where="shape")
+    except (DataError, SettingsError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not the record of an encoder ({error})") from None
+    return shape, record
+
+
 def fast_bf16() -> bool:
     """Whether this machine multiplies brain floats fast."""
     return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _backbone(shape: Shape) -> tuple[Any, Any]:
+def _backbone(shape: Shape, own: Path | None) -> tuple[Any, Any]:
     """The backbone and its tokeniser; weights that are never trained are kept as brain floats."""
     try:
         from transformers import AutoConfig, AutoModel, AutoTokenizer
     except ImportError:
         raise MissingExtraError("labels", "transformers") from None
-    name = shape.backbone
+    name = str(own or shape.backbone)
     source = str(models.fetch(name)) if name in models.MODELS else name
     dtype = torch.bfloat16 if shape.mode != "full" and fast_bf16() else torch.float32
     try:
@@ -194,7 +210,7 @@ def _backbone(shape: Shape) -> tuple[Any, Any]:
         tokenizer.padding_side = "right"
         config = AutoConfig.from_pretrained(source)
         config.num_hidden_layers = shape.layers or config.num_hidden_layers
-        if Path(source).name == BACKBONE:  # a fully trained encoder keeps all weights in its file
+        if own:  # a fully trained encoder keeps all weights in its file
             return AutoModel.from_config(config), tokenizer
         with _quiet():
             return AutoModel.from_pretrained(source, config=config, dtype=dtype), tokenizer

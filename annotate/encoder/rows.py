@@ -89,8 +89,11 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _row(value: dict[str, Any], kind: str, path: Path, number: int) -> Row:
-    text, topic = value["text"], str(value.get("topic") or "")
-    group = str(value.get("group") or topic or text)
+    for field in ("topic", "context", "group"):
+        if not isinstance(value.get(field) or "", str):
+            raise DataError(path, "expected a string", line=number, field=field)
+    text, topic = value["text"], value.get("topic") or ""
+    group = value.get("group") or topic or text
     if kind == "stance":
         if value.get("stance") not in (0, 1):
             raise DataError(path, "expected 0 or 1", line=number, field="stance")
@@ -98,14 +101,14 @@ def _row(value: dict[str, Any], kind: str, path: Path, number: int) -> Row:
     known = _labels(value, "labels_annotated", path, number, STRATEGY_LABELS)
     named = _labels(value, "strategies", path, number, None)
     targets = tuple(float(label in named) if label in known else None for label in STRATEGY_LABELS)
-    return Row(text, around(topic, str(value.get("context") or "")), targets, group)
+    return Row(text, around(topic, value.get("context") or ""), targets, group)
 
 
 def _labels(
     value: dict[str, Any], field: str, path: Path, number: int, default: Sequence[str] | None
 ) -> list[str]:
     found = value.get(field, default)
-    if not isinstance(found, Sequence) or any(label not in STRATEGY_LABELS for label in found):
+    if not isinstance(found, list | tuple) or any(label not in STRATEGY_LABELS for label in found):
         raise DataError(path, f"expected labels of {STRATEGY_LABELS}", line=number, field=field)
     return list(found)
 

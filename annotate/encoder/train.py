@@ -13,7 +13,9 @@ import numpy as np
 from pydantic import Field
 
 from annotate import training
-from annotate.encoder import decide, fit, net
+from annotate.encoder import decide, net
+from annotate.encoder import fit as fitting
+from annotate.encoder.fit import FitSettings, Progress
 from annotate.encoder.rows import Row, divided, matrix, of_training, read, stances_of_training
 from annotate.guideline import load as load_guideline
 from sad.errors import DataError, SettingsError
@@ -55,11 +57,11 @@ class TrainSettings(Settings):
     layers: int | None = Field(None, ge=1, description="See net.Shape. Source: ours")
     still: int = Field(0, ge=0, description="See net.Shape. Source: ours")
     max_tokens: int = Field(128, ge=8, description="See net.Shape. Source: ours")
-    fit: fit.FitSettings = Field(fit.FitSettings(), description="Source: ours")
+    fit: FitSettings = Field(FitSettings(), description="Source: ours")
 
 
 def train(
-    settings: TrainSettings, out: Path, on_progress: fit.Progress = lambda *_: None
+    settings: TrainSettings, out: Path, on_progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
     """Train an encoder into the new folder ``out``; what was measured on the validation texts.
 
@@ -77,10 +79,10 @@ def train(
         layers=settings.layers, still=settings.still, max_tokens=settings.max_tokens,
     )  # fmt: skip
     encoder = net.create(shape, dropout=settings.fit.dropout, seed=settings.fit.seed)
-    loss = fit.fit(encoder, learn, settings.fit, on_progress)
+    loss = fitting.fit(encoder, learn, settings.fit, on_progress)
     weights = net.trained_weights(encoder)
     net.ready(encoder, weights)
-    logits = fit.run(encoder, [(row.text, row.around) for row in check], encoder.net)
+    logits = fitting.run(encoder, [(row.text, row.around) for row in check], encoder.net)
     decision = decide.learn(logits.astype(np.float64), matrix(check).astype(np.float64))
     measured = measure(logits, matrix(check), decision, labels)
     record = {

@@ -14,10 +14,11 @@ from annotate.encoder.rows import around
 from annotate.labeller import Item, Kind, Label, Side, joined
 from sad.errors import ModelError
 from sad.files import sha256
-from sad.types import Stance, Strategy
+from sad.types import STRATEGY_LABELS, Stance, Strategy
 
 Array = NDArray[np.float64]
 
+_LABELS = {"strategies": STRATEGY_LABELS, "stance": ("support",)}
 _DIGITS = 4
 """Of a probability: what lies below changes with the texts beside it in a batch."""
 
@@ -27,13 +28,9 @@ class Trained:
 
     def __init__(self, folder: Path, batch_size: int) -> None:
         self._encoder = net.load(folder)
-        record = self._encoder.record
-        self.kind: Kind = record["kind"]
+        self.kind, self.decision = _decisions(self._encoder, folder / net.RECORD)
         self.digest = sha256(folder / net.WEIGHTS)[:16]
-        self.decision = decide.Decision(tuple(record["temperatures"]), tuple(record["thresholds"]))
         self._batch_size = batch_size
-        if len(self.decision.thresholds) != len(self._encoder.shape.labels):
-            raise ModelError(f"{folder / net.RECORD}: a threshold per label is needed")
 
     def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:
         """One answer per item, in order."""
@@ -63,6 +60,22 @@ class Trained:
             side = Stance.SUPPORT if support >= self.decision.thresholds[0] else Stance.OPPOSE
             known = item.text.strip() and item.topic.strip()
             yield Side(side if known else None, float(support) if known else 0.5)
+
+
+def _decisions(encoder: net.Encoder, path: Path) -> tuple[Kind, decide.Decision]:
+    """What the encoder answers, and how it decides, as its record at ``path`` says."""
+    try:
+        kind: Kind = encoder.record["kind"]
+        temperatures, thresholds = (
+            tuple(map(float, encoder.record[name])) for name in ("temperatures", "thresholds")
+        )
+        labels = _LABELS[kind]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} does not say how to decide ({error!r})") from None
+    n = len(labels)
+    if (tuple(encoder.shape.labels), len(temperatures), len(thresholds)) != (labels, n, n):
+        raise ModelError(f"{path}: a temperature and a threshold are needed of each of {labels}")
+    return kind, decide.Decision(temperatures, thresholds)
 
 
 def sentences_of(item: Item, places: Sequence[tuple[int, int]]) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ class GoldLabels:
     def __init__(self, settings: Settings) -> None:
         known = gold.load(settings.gold)
         self.kind: Kind = settings.kind
-        self.name = f"gold-{known.name}"
+        self.name = f"gold-{known.name}" + ("-stance" if settings.kind == "stance" else "")
         self._where = settings.gold
         table = known.strategies if settings.kind == "strategies" else known.stance[:, None]
         whole = [not np.isnan(row).any() for row in table]

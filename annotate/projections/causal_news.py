@@ -31,7 +31,7 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 for row in csv.DictReader(file):
                     yield _line(row)
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
             raise DataError(path, f"is not a file of the Causal News Corpus ({error!r})") from None
 
 

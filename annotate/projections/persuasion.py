@@ -17,7 +17,10 @@ from sad.importers import _xlsx
 
 FILE = "data/AnnotatedData/300_dialog.xlsx"
 
-_QUESTION = {"task-related-inquiry", "source-related-inquiry", "personal-related-inquiry"}
+_QUESTION = {
+    "task-related-inquiry", "non-personal-Task-related-inquiry", "source-related-inquiry",
+    "personal-related-inquiry",
+}  # fmt: skip
 _EXAMPLE = {"personal-story", "example-donation", "self-modeling"}
 _COLUMNS = ("B2", "B4", "Unit", "er_label_1", "er_label_2")
 
@@ -31,7 +34,7 @@ def read(folder: Path) -> Iterator[dict[str, Any]]:
     path = folder / FILE
     if not path.is_file():
         raise DataError(path, "is missing")
-    head, *body = _xlsx.rows(path)
+    head, *body = _xlsx.rows(path) or [[]]
     if missing := [name for name in _COLUMNS if name not in head]:
         raise DataError(path, "the column is missing", field=missing[0])
     places = [head.index(name) for name in _COLUMNS]
