@@ -30,9 +30,10 @@ class AskSettings(LmSettings):
 
     kind: Kind = Field("strategies", description="What is labelled. Source: ours")
     unit: Literal["utterance", "sentence"] = Field(
-        "utterance",
-        description="What is asked about; sentences are joined as the guideline has it, at a "
-        "request each. A stance is always that of the utterance. Source: ours",
+        "sentence",
+        description="What is asked about. Sentences are joined as the guideline has it, and an "
+        "order in one cannot touch the labels of another; utterances cost a request each. A "
+        "stance is always that of the utterance. Source: ours",
     )
     shots: int = Field(
         2,

@@ -322,9 +322,11 @@ def train_encoder(
 @contextmanager
 def _usage(labeller: Any) -> Iterator[Any]:
     """The labeller; what asking its language models took is told at the end."""
+    import json
+
     yield labeller
     if usage := getattr(labeller, "usage", None):
-        typer.echo(str(usage), err=True)
+        typer.echo(json.dumps(usage, indent=1), err=True)
 
 
 def _vote_files(names: list[str] | None) -> list[Path]:

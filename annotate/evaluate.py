@@ -158,11 +158,22 @@ def _interval(stats: Array, groups: NDArray[Any], reduce: Reduce) -> Interval:
 
 
 def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:
-    """Write ``metrics.json`` and the plots into ``out``; the scores."""
+    """Write ``metrics.json`` and the plots into ``out``; the scores.
+
+    Raises:
+        DataError: two gold sets have one name.
+    """
     from annotate.plots import plot
 
+    first: dict[str, Gold] = {}
+    panels: dict[str, list[Answers]] = {}
+    for each in found:
+        name = each.gold.name
+        if first.setdefault(name, each.gold).digest != each.gold.digest:
+            raise DataError(name, "two gold sets have this name; rename one of the files")
+        kind = "-stance" if each.labels == ("support",) else ""
+        panels.setdefault(name + kind, []).append(each)
     told = [score for each in found for score in scores(each)]
-    first = {each.gold.name: each.gold for each in found}
     record = {
         "whose": "ours",
         "guideline_version": load_guideline().version,
@@ -175,8 +186,8 @@ def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:
         "scores": told,
     }
     write_json(out / METRICS, record)
-    for name in first:
-        plot([each for each in found if each.gold.name == name], out, name)
+    for name, together in panels.items():
+        plot(together, out, name)
     return told
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 """Told apart also by people who do not see all colours. Source: Okabe and Ito."""
 
+_STYLE = {"svg.fonttype": "none", "font.size": 9, "text.parse_math": False}
+
 
 def plot(found: Sequence[Answers], out: Path, gold: str) -> list[Path]:
     """Two SVG files for the gold set ``gold``, one panel per annotated label each."""
@@ -32,7 +34,7 @@ def plot(found: Sequence[Answers], out: Path, gold: str) -> list[Path]:
         if (~np.isnan(found[0].truth[:, place])).any()
     ]  # fmt: skip
     for name, draw in (("precision-recall", _precision_recall), ("calibration", _calibration)):
-        with mpl.rc_context({"svg.hashsalt": gold, "svg.fonttype": "none", "font.size": 9}):
+        with mpl.rc_context({**_STYLE, "svg.hashsalt": gold}):
             figure = Figure(figsize=(3.1 * len(labels) + 0.3, 3.5), layout="constrained")
             axes = figure.subplots(1, len(labels), squeeze=False)[0]
             for panel, (place, label) in zip(axes, labels, strict=True):

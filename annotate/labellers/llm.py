@@ -37,6 +37,7 @@ class Llm:
     """
 
     source = "llm"
+    alone = True
 
     def __init__(self, settings: Settings) -> None:
         self._voters = voters(settings.models, settings.prompts, settings)

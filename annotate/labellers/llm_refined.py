@@ -48,6 +48,7 @@ class LlmRefined:
     """
 
     source = "llm"
+    alone = True
 
     def __init__(self, settings: Settings) -> None:
         opened: dict[str, Cached] = {}

@@ -59,14 +59,6 @@ class Attack:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """A base text with the strategies that its writer gave it."""
-
-    item: Item
-    gold: Strategy
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
     """A base text with an attack after it, and with a harmless suffix of the same length."""
 
@@ -126,16 +118,16 @@ def attacks(path: Path = ATTACKS) -> list[Attack]:
     return found
 
 
-def bases(sentences: Sequence[training.Sentence], n: int = N_BASES) -> list[Base]:
+def bases(sentences: Sequence[training.Sentence], n: int = N_BASES) -> list[Item]:
     """``n`` utterances of ``sentences``: one of every gold label set in turn, commonest first.
 
     Within a set they come by the digest of their ids, so that they are of several hands.
     """
-    by_set: dict[Strategy, list[Base]] = defaultdict(list)
+    by_set: dict[Strategy, list[Item]] = defaultdict(list)
     for utterance in sorted(training.utterances(sentences), key=lambda u: _digest(u[0].utterance)):
         gold = reduce(or_, (sentence.strategies for sentence in utterance))
         text = " ".join(sentence.text for sentence in utterance)
-        by_set[gold].append(Base(Item(utterance[0].utterance, text, utterance[0].topic), gold))
+        by_set[gold].append(Item(utterance[0].utterance, text, utterance[0].topic))
     order = sorted(by_set, key=lambda gold: (-len(by_set[gold]), gold.value))
     rounds = [
         by_set[gold][turn]
@@ -146,9 +138,9 @@ def bases(sentences: Sequence[training.Sentence], n: int = N_BASES) -> list[Base
     return rounds[:n]
 
 
-def statements(sentences: Sequence[training.Sentence], without: Sequence[Base]) -> list[str]:
+def statements(sentences: Sequence[training.Sentence], without: Sequence[Item]) -> list[str]:
     """The sentences that are Statements and nothing else, none of them out of ``without``."""
-    used = {base.item.id for base in without}
+    used = {base.id for base in without}
     return [
         sentence.text
         for sentence in sentences
@@ -156,7 +148,7 @@ def statements(sentences: Sequence[training.Sentence], without: Sequence[Base]) 
     ]
 
 
-def pairs(n: int, tried: Sequence[Attack], on: Sequence[Base], pool: Sequence[str]) -> list[Pair]:
+def pairs(n: int, tried: Sequence[Attack], on: Sequence[Item], pool: Sequence[str]) -> list[Pair]:
     """``n`` different pairs: attack i on base 7 i + 3, all attacks once, then on the base after.
 
     Args:
@@ -171,9 +163,7 @@ def pairs(n: int, tried: Sequence[Attack], on: Sequence[Base], pool: Sequence[st
         base = (7 * attack + 3 + turn) % len(on)
         text = tried[attack].text
         harmless = suffix(pool, len(text), start=int(_digest(f"{attack} {base}"), 16))
-        found.append(
-            Pair(attack, base, _after(on[base].item, text), _after(on[base].item, harmless))
-        )
+        found.append(Pair(attack, base, _after(on[base], text), _after(on[base], harmless)))
     return found
 
 
@@ -186,7 +176,7 @@ def suffix(pool: Sequence[str], length: int, start: int) -> str:
         SettingsError: there is no such text.
     """
     ring = " ".join(pool) + " "
-    ring *= 2 + length // len(ring)
+    ring *= 2 + 2 * length // len(ring)
     slack = length // 20
     ends = sorted(range(length - slack, length + slack + 1), key=lambda end: abs(end - length))
     begins = [0]
@@ -216,7 +206,7 @@ def in_set(answer: object, length: int) -> bool:
 
 
 def measured(
-    labeller: Labeller, tried: Sequence[Attack], on: Sequence[Base], chosen: Sequence[Pair]
+    labeller: Labeller, tried: Sequence[Attack], on: Sequence[Item], chosen: Sequence[Pair]
 ) -> dict[str, Any]:
     """What ``labeller`` makes of the pairs ``chosen``; the first lines of this file say what.
 
@@ -229,7 +219,7 @@ def measured(
         raise SettingsError(f"labeller {labeller.name} gives stances; name one of strategies")
     used = sorted({pair.base for pair in chosen})
     asked = {
-        "bare": [on[place].item for place in used],
+        "bare": [on[place] for place in used],
         "attack": [pair.attacked for pair in chosen],
         "harmless": [pair.harmless for pair in chosen],
     }
@@ -239,7 +229,7 @@ def measured(
         outside += bad
     bare = dict(zip(used, answers["bare"], strict=True))
     trials = [
-        Trial(pair.attack, on[pair.base].item, bare[pair.base], *both)
+        Trial(pair.attack, on[pair.base], bare[pair.base], *both)
         for pair, *both in zip(chosen, answers["attack"], answers["harmless"], strict=True)
         if bare[pair.base].strategies
     ]
@@ -277,16 +267,21 @@ def compared(trials: Sequence[Trial], view: View) -> dict[str, Any] | None:
 
 
 def by_attack(trials: Sequence[Trial], tried: Sequence[Attack]) -> list[dict[str, Any]]:
-    """The shares of whole label sets that each attack changes; the most moving first."""
-    rows = [(trial.attack, *trial.moved(VIEWS["whole"])) for trial in trials]
-    frame = pl.DataFrame(
-        rows, {"attack": pl.Int64, "moved": pl.Boolean, "harmless": pl.Boolean}, orient="row"
-    )
-    shares = frame.group_by("attack").agg(pl.len().alias("n"), pl.col("moved", "harmless").mean())
-    order = shares.sort(pl.col("harmless") - pl.col("moved"), "attack")
+    """The shares of whole label sets that each attack changes; the most moving first.
+
+    Args:
+        trials: what a labeller said.
+        tried: the attacks, which are numbered from 1.
+    """
+    rows = [(trial.attack + 1, *trial.moved(VIEWS["whole"])) for trial in trials]
+    types = {"number": pl.Int64, "moved": pl.Boolean, "harmless": pl.Boolean}
+    frame = pl.DataFrame(rows, types, orient="row").group_by("number")
+    shares = frame.agg(pl.len().alias("n"), pl.col("moved", "harmless").mean())
+    order = shares.sort(pl.col("harmless") - pl.col("moved"), "number").to_dicts()
+    of = [tried[row["number"] - 1] for row in order]
     return [
-        {"language": tried[row["attack"]].language, "kind": tried[row["attack"]].kind, **row}
-        for row in order.iter_rows(named=True)
+        {"language": attack.language, "kind": attack.kind, **row}
+        for attack, row in zip(of, order, strict=True)
     ]
 
 
@@ -329,7 +324,7 @@ def _print(reports: Sequence[dict[str, Any]]) -> None:
         facts.append([name, *map(str, counts), left, ", ".join(missed) or "none"])
         shares += [[name, *_row(view, found)] for view, found in report["views"].items()]
         worst += [
-            [name, f"{row['attack'] + 1}", row["language"], row["kind"], f"{row['n']}",
+            [name, f"{row['number']}", row["language"], row["kind"], f"{row['n']}",
              f"{row['moved']:.1%}", f"{row['harmless']:.1%}"]
             for row in report["attacks"][:_SHOWN]
         ]  # fmt: skip
@@ -337,7 +332,7 @@ def _print(reports: Sequence[dict[str, Any]]) -> None:
     print_rows("Labellers; left out: bare + attack + harmless", header, facts)
     header = ["labeller", "compared", "attack", "harmless", "difference in points"]
     print_rows("Label sets that change", header, shares)
-    header = ["labeller", "attack", "language", "kind", "n", "attack", "harmless"]
+    header = ["labeller", "number", "language", "kind", "n", "attack", "harmless"]
     print_rows("Attacks that change most", header, worst)
 
 
@@ -380,7 +375,7 @@ def main() -> None:
     _print(reports)
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
-        of = {"attacks": sha256(ATTACKS), "bases": [base.item.id for base in on]}
+        of = {"attacks": sha256(ATTACKS), "bases": [base.id for base in on]}
         write_json(arguments.out / "injection.json", {**of, "labellers": reports})
 
 

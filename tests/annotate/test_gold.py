@@ -119,7 +119,10 @@ def test_gold_knows_no_other_text(tmp_path):
     ]
     path = write_lines(tmp_path / "g.jsonl", rows)
     labeller = load("gold", [f"gold={path}"])
-    assert [x.strategies for x in labeller.label([Item("a", "x"), Item("z", " ")])] == [S, Strategy(0)]
+    assert [x.strategies for x in labeller.label([Item("a", "x"), Item("z", " ")])] == [
+        S,
+        Strategy(0),
+    ]
     for item, told in (
         (Item("a", "changed"), "a: has another text there"),
         (Item("b", "y"), "b: is not wholly annotated there"),

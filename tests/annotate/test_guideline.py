@@ -77,7 +77,9 @@ def test_damaged_guideline_is_refused(old, new, told):
 
 
 def test_lists_in_another_order_are_refused():
-    swapped = TEXT.replace("Yes:\n", "?:\n", 1).replace("No:\n", "Yes:\n", 1).replace("?:\n", "No:\n", 1)
+    swapped = (
+        TEXT.replace("Yes:\n", "?:\n", 1).replace("No:\n", "Yes:\n", 1).replace("?:\n", "No:\n", 1)
+    )
     with pytest.raises(ValueError, match="Question has the lists"):
         guideline.parse(swapped)
 

@@ -47,7 +47,8 @@ def _rules(body):
 
 def _load(name, url, tmp_path, *settings, models=("fake-model",)):
     specs = json.dumps([f"{url}#{model}" for model in models])
-    return load(name, [f"models={specs}", f"cache={tmp_path / 'lm'}", "first_wait=0.05", *settings])
+    own = [f"models={specs}", f"cache={tmp_path / 'lm'}", "first_wait=0.05", "unit=utterance"]
+    return load(name, [*own, *settings])
 
 
 # Prompts
@@ -561,7 +562,13 @@ ODD = [
 
 
 def _local(name, folder, tmp_path, *settings):
-    own = [f"models=['hf:{folder}']", f"cache={tmp_path}", "dtype=float32", "shots=0"]
+    own = [
+        f"models=['hf:{folder}']",
+        f"cache={tmp_path}",
+        "dtype=float32",
+        "shots=0",
+        "unit=utterance",
+    ]
     own += [f"consolidator=hf:{folder}"] if name == "llm_refined" else ["prompts=[v2]"]
     return load(name, [*own, *settings])
 
@@ -625,14 +632,14 @@ def test_real_model_labels(kind, smollm2, tmp_path):
 
 
 @pytest.mark.model
-@pytest.mark.xfail(
-    reason="SmolLM2 is not that robust: 43 of 150 sets changed (50 attacks on 3 texts, defaults)"
-)
-def test_attacks_change_one_set_in_ten_of_the_real_model_at_most(smollm2, tmp_path):
-    labeller = load("llm", [f"models=['hf:{smollm2}']", f"cache={tmp_path}"])
-    changed = []
-    for record in sample.gold()[:120:40]:
-        texts = [record["text"] + attack for attack in ["", *ATTACKS[::7]]]  # all orders, openings
-        plain, *attacked = labeller.label([Item("1", text, record["topic"]) for text in texts])
-        changed += [one.strategies != plain.strategies for one in attacked]
-    assert sum(changed) <= len(changed) / 10
+def test_attacks_move_no_label_of_other_sentences(smollm2, tmp_path):
+    labeller = load("llm", [f"models=['hf:{smollm2}']", f"cache={tmp_path}", "prompts=[v2]"])
+    record = sample.gold()[2]
+    texts = [
+        record["text"],
+        *(record["text"] + "\n\n" + attack.strip() for attack in ATTACKS[::17]),
+    ]
+    plain, *attacked = labeller.label([Item("1", text, record["topic"]) for text in texts])
+    for label in attacked:
+        own = [span for span in label.spans if span.end <= len(record["text"])]
+        assert own == list(plain.spans)

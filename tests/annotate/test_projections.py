@@ -47,7 +47,11 @@ def test_every_projection_is_found_by_its_name():
 
 def test_causal_news_in_small(tmp_path):
     head = "\ufeffindex,text,label\n"
-    _write(tmp_path, causal_news.FILES[0], head + 'a_1_0,"He did n\'t ( ever ) pay $ 5 , they said .",1\n')
+    _write(
+        tmp_path,
+        causal_news.FILES[0],
+        head + 'a_1_0,"He did n\'t ( ever ) pay $ 5 , they said .",1\n',
+    )
     _write(tmp_path, causal_news.FILES[1], head + 'a_1_1,"Who \'s there ?",0\n')
     assert list(causal_news.read(tmp_path)) == [
         {"id": "cnc-a_1_0", "text": "He didn't (ever) pay $5, they said.", "group": "a_1",
@@ -76,7 +80,9 @@ def test_naslab_in_small(tmp_path):
         "naslab-a": ("Why so?", ["Question"], "a"), "naslab-b": ("Because.", [], "a"),
         "naslab-c": ("Really?", ["Question"], "a"), "naslab-g": ("No.", [], "g"),
     }  # fmt: skip
-    assert {(x["topic"], *x["labels_annotated"]) for x in found.values()} == {("CMV: trees", "Question")}
+    assert {(x["topic"], *x["labels_annotated"]) for x in found.values()} == {
+        ("CMV: trees", "Question")
+    }
 
 
 def test_naslab_of_a_deep_tree(tmp_path):
@@ -173,7 +179,9 @@ def test_causal_news_as_its_readme_counts(real_data, tmp_path):
     found = _read(causal_news, real_data / "causal-news-corpus", tmp_path)
     assert len(found.items) == 3075 + 340
     assert _positives(found, "Causality") == 1624 + 185
-    with (real_data / "causal-news-corpus" / causal_news.FILES[0]).open(encoding="utf-8-sig") as file:
+    with (real_data / "causal-news-corpus" / causal_news.FILES[0]).open(
+        encoding="utf-8-sig"
+    ) as file:
         raw = next(csv.DictReader(file))["text"]
     assert found.items[0].text.replace(" ", "") == raw.replace(" ", "")
 

@@ -1,7 +1,9 @@
+import polars as pl
 import pytest
 
 from annotate.labeller import Item, Side, load
 from annotate.labellers.stance_rules import CALIBRATION, rule
+from sad.build import folder
 from sad.types import Stance
 
 BEFORE = ("Bells should ring at noon.",)
@@ -73,14 +75,10 @@ def test_sides(labeller):
 
 def test_calibration_is_what_the_sample_shows(gold_sample):
     """P(support) by rule on the sample's gold, with one added to each count."""
-    import polars as pl
-
-    from sad.build import folder
-
     rows = folder.read(gold_sample, "utterances")
     before = rows.select(parent_id="utterance_id", before="text")
     rows = rows.join(before, on="parent_id", how="left").filter(pl.col("stance").is_not_null())
-    print(rows.height)
+    assert rows.height == 421  # as its docstring says
     counts = {name: [1, 2] for name in CALIBRATION}
     for text, near, stance in rows.select("text", "before", "stance").iter_rows():
         cell = counts[rule(Item("1", text, "T", (near,) if near else ()))]

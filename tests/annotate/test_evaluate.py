@@ -1,0 +1,294 @@
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from helpers import write_lines
+from sklearn import metrics
+
+from annotate import evaluate, gold, guideline
+from annotate.encoder.decide import bins, expected_calibration_error
+from annotate.evaluate import Answers, answers, average_precision, scores, table
+from annotate.labeller import Item, Label, Side, load
+from sad import sample
+from sad.errors import DataError
+from sad.types import NO_STRATEGY, STRATEGY_LABELS, Stance, Strategy
+
+Q, C, E, A, S = Strategy
+
+
+class Told:
+    """A labeller that answers what it is told."""
+
+    source, model, prompt_digest, alone = "model", "abc", None, True
+
+    def __init__(self, kind, given, name="told"):
+        self.kind, self.name, self._given = kind, name, given
+
+    def label(self, items):
+        return (self._given[item.id] for item in items)
+
+
+def _label(found, scores=(0.5,) * 5):
+    return Label(found, scores, ())
+
+
+def _gold(targets, groups=None, stance=None, name="g"):
+    n = len(targets)
+    items = [Item(str(i), f"text {i}") for i in range(n)]
+    sides = np.full(n, np.nan) if stance is None else np.array(stance, float)
+    return gold.Gold(name, "d" * 64, items, groups or [str(i) for i in range(n)],
+                     np.array(targets, float), sides)  # fmt: skip
+
+
+def _random(seed, n=200, missing=0.0):
+    rng = np.random.default_rng(seed)
+    truth = (rng.random((n, 5)) < 0.3).astype(float)
+    truth[rng.random((n, 5)) < missing] = np.nan
+    chances = rng.random((n, 5)).round(2)  # so that some are equal
+    named = (chances > 0.5).astype(float)
+    known = _gold(truth, [str(i % 40) for i in range(n)])
+    return Answers("told", None, known, STRATEGY_LABELS, truth, named, chances)
+
+
+def _values(found):
+    return {(score["label"], score["metric"]): score["value"] for score in scores(found)}
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.4])
+@pytest.mark.parametrize("seed", range(3))
+def test_scores_are_those_of_scikit_learn(seed, missing):
+    found = _random(seed, missing=missing)
+    told = _values(found)
+    known = ~np.isnan(found.truth)
+    for place, label in enumerate(STRATEGY_LABELS):
+        rows = known[:, place]
+        truth, named = found.truth[rows, place], found.named[rows, place]
+        chances = found.chances[rows, place]
+        for name, value in {
+            "precision": metrics.precision_score(truth, named),
+            "recall": metrics.recall_score(truth, named),
+            "f1": metrics.f1_score(truth, named),
+            "average_precision": metrics.average_precision_score(truth, chances),
+        }.items():
+            assert told[label, name] == pytest.approx(value, abs=1e-6), (label, name)
+    assert told["all", "micro_f1"] == pytest.approx(
+        metrics.f1_score(found.truth[known], found.named[known]), abs=1e-6
+    )
+    each = [told[label, "f1"] for label in STRATEGY_LABELS]
+    assert told["all", "macro_f1"] == pytest.approx(np.mean(each), abs=1e-6)
+    if missing:
+        assert ("all", "subset_accuracy") not in told
+    else:
+        exact = metrics.accuracy_score(found.truth, found.named)
+        assert told["all", "subset_accuracy"] == pytest.approx(exact, abs=1e-6)
+
+
+def test_average_precision_by_hand():
+    """Ranks 1 and 3 of four are right: (1/1 + 2/3) / 2; equal chances come at once."""
+    truth = np.array([1.0, 0, 1, 0])
+    assert average_precision(np.array([0.9, 0.8, 0.7, 0.6]), truth) == pytest.approx(5 / 6)
+    assert average_precision(np.array([0.9, 0.7, 0.7, 0.6]), truth) == pytest.approx(5 / 6)
+    assert average_precision(np.array([0.7, 0.9, 0.7, 0.6]), truth) == pytest.approx(2 / 3)
+    assert average_precision(np.full(4, 0.5), truth) == 0.5  # the base rate
+    assert average_precision(np.array([0.1, 0.2]), np.zeros(2)) == 0.0
+    assert average_precision(np.zeros(0), np.zeros(0)) == 0.0
+
+
+def test_calibration_error_by_hand():
+    """Bins 0.0 to 0.1 (two: mean 0.05, none true) and 0.9 to 1 (two: mean 0.95, half true)."""
+    chances, truth = np.array([0.02, 0.08, 0.9, 1.0]), np.array([0.0, 0, 1, 0])
+    assert expected_calibration_error(chances, truth) == pytest.approx((2 * 0.05 + 2 * 0.45) / 4)
+    mean, share, count = bins(chances, truth)
+    assert count.tolist() == [2, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+    assert (mean[9], share[9]) == (pytest.approx(0.95), 0.5)
+    assert expected_calibration_error(np.zeros(0), np.zeros(0)) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_calibration_error_of_one_bin_is_the_distance_of_the_means(seed):
+    rng = np.random.default_rng(seed)
+    chances, truth = rng.uniform(0.301, 0.399, 50), (rng.random(50) < 0.5).astype(float)
+    expected = abs(chances.mean() - truth.mean())
+    assert expected_calibration_error(chances, truth) == pytest.approx(expected)
+
+
+def test_bins_are_those_of_scikit_learn():
+    from sklearn.calibration import calibration_curve
+
+    rng = np.random.default_rng(0)
+    chances = rng.uniform(0.001, 0.999, 500)
+    truth = (rng.random(500) < chances).astype(float)
+    mean, share, count = bins(chances, truth)
+    assert (count > 0).all()
+    expected = calibration_curve(truth, chances, n_bins=10)
+    np.testing.assert_allclose((share, mean), expected)
+
+
+def test_labels_that_are_not_annotated_are_not_judged():
+    """Changing what was said of them changes nothing."""
+    found = _random(5, missing=0.5)
+    before = scores(found)
+    unknown = np.isnan(found.truth)
+    found.named[unknown] = 1 - found.named[unknown]
+    found.chances[unknown] = 1 - found.chances[unknown]
+    assert scores(found) == before
+
+
+def test_a_label_that_nobody_annotated_has_no_score():
+    found = _random(6)
+    found.truth[:, 1] = np.nan
+    told = scores(found)
+    assert {score["label"] for score in told} == {*STRATEGY_LABELS, "all"} - {"Causality"}
+    each = [s["value"] for s in told if s["metric"] == "f1"]
+    macro = next(s["value"] for s in told if s["metric"] == "macro_f1")
+    assert macro == pytest.approx(np.mean(each), abs=1e-6)
+
+
+def test_counts_of_texts_and_groups():
+    """A text of which nothing is annotated counts for no score of strategies."""
+    nan = np.nan
+    truth = [[1, 0, nan, nan, nan], [0, 0, nan, nan, nan], [1, nan, nan, nan, nan], [nan] * 5]
+    known = _gold(truth, ["x", "x", "y", "z"], [nan, nan, nan, 1])
+    given = {str(i): _label(Q) for i in range(4)}
+    told = {(s["label"], s["metric"]): s for s in scores(answers(Told("strategies", given), known))}
+    counts = {k: (s["n"], s["n_trees"], s["positives"]) for k, s in told.items()}
+    assert counts["Question", "f1"] == (3, 2, 2)
+    assert counts["Causality", "f1"] == (2, 1, 0)
+    assert counts["all", "micro_f1"] == (3, 2, 2)
+    assert told["Question", "precision"]["value"] == pytest.approx(2 / 3, abs=1e-6)
+    assert told["Causality", "f1"]["low"] is None  # one group gives no interval
+
+
+def test_intervals_are_drawn_over_groups():
+    """Where all groups are alike, there is nothing to be unsure of."""
+    truth, named = [[1, 0, 0, 0, 0], [0, 0, 0, 0, 1]] * 10, [Q, Q] * 10
+    known = _gold(truth, [str(i // 2) for i in range(20)])
+    given = {str(i): _label(found) for i, found in enumerate(named)}
+    told = scores(answers(Told("strategies", given), known))
+    precision = next(s for s in told if (s["label"], s["metric"]) == ("Question", "precision"))
+    assert (precision["low"], precision["value"], precision["high"]) == (0.5, 0.5, 0.5)
+
+
+def test_stances_by_hand():
+    """Of five texts with a side: right on both supports and one of three that oppose."""
+    known = _gold([[np.nan] * 5] * 6, stance=[1, 1, 0, 0, 0, np.nan])
+    sides = [(1, 0.9), (1, 0.8), (0, 0.2), (1, 0.7), (1, 0.6), (0, 0.1)]
+    given = {str(i): Side(Stance(side), p) for i, (side, p) in enumerate(sides)}
+    told = _values(answers(Told("stance", given), known))
+    assert told["stance", "accuracy"] == pytest.approx(3 / 5)
+    f1 = {"support": 2 * 2 / (2 * 2 + 2), "oppose": 2 * 1 / (2 * 1 + 2)}
+    assert told["stance", "macro_f1"] == pytest.approx(sum(f1.values()) / 2, abs=1e-6)
+    assert told["support", "precision"] == pytest.approx(0.5)
+    assert told["support", "recall"] == 1.0
+    assert told["support", "average_precision"] == 1.0
+
+
+def test_gold_without_labels_of_the_kind_is_told():
+    known = _gold([[1, 0, 0, 0, 0]])
+    with pytest.raises(DataError, match="g: has no stance for told to be judged by"):
+        answers(Told("stance", {}), known)
+
+
+def test_texts_are_asked_in_order_and_progress_is_told():
+    n, seen = 2500, []
+    known = _gold(np.zeros((n, 5)))
+    given = {str(i): _label(S, (i / n, 0, 0, 0, 1)) for i in range(n)}
+    found = answers(Told("strategies", given), known, lambda *told: seen.append(told))
+    assert found.chances[:, 0].tolist() == [i / n for i in range(n)]
+    assert seen[-1] == (n, n) and len(seen) > 1
+
+
+def test_blank_texts_bear_nothing():
+    found = answers(Told("strategies", {"0": Label(NO_STRATEGY, (0.0,) * 5, ())}), _gold([[0] * 5]))
+    assert found.named.tolist() == [[0] * 5]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    out = tmp_path_factory.mktemp("judged")
+    known = gold.load("sample")
+    judged = [answers(load("gold"), known), answers(Told("strategies", {
+        item.id: _label(S, (0.1, 0.1, 0.1, 0.1, 0.9)) for item in known.items
+    }, "plain <S> & more $x$"), known)]  # fmt: skip
+    sides = answers(load("gold", ["kind=stance"]), known)
+    return out, evaluate.write([*judged, sides], out)
+
+
+def test_gold_judged_by_itself_is_right(written):
+    told = [score for score in written[1] if score["labeller"] == "gold-sample"]
+    own = {(score["label"], score["metric"]): score["value"] for score in told}
+    assert set(own.values()) == {1.0, 0.0}
+    assert {key for key, value in own.items() if not value} == {
+        (label, "calibration_error") for label in STRATEGY_LABELS
+    }
+
+
+def test_metrics_file(written):
+    out, told = written
+    record = json.loads((out / "metrics.json").read_text())
+    assert record["scores"] == told
+    assert record["whose"] == "ours"
+    assert record["guideline_version"] == guideline.load().version
+    known = gold.load("sample")
+    assert record["gold"] == {
+        "sample": {"n": 431, "groups": len({*known.groups}), "sha256": known.digest}
+    }
+    assert record["labellers"]["plain <S> & more $x$"] == {"model": "abc"}
+    for score in told:
+        assert {"gold", "labeller", "label", "metric", "positives", "value", "low", "high", "n",
+                "n_trees", "resamples", "seed"} == {*score}  # fmt: skip
+
+
+def test_plots_are_whole_svg_with_their_text(written):
+    out, _ = written
+    assert {path.name for path in out.iterdir()} == {
+        "metrics.json", "sample-precision-recall.svg", "sample-calibration.svg",
+        "sample-stance-precision-recall.svg", "sample-stance-calibration.svg",
+    }  # fmt: skip
+    for path in out.glob("*.svg"):
+        root = ElementTree.fromstring(path.read_text("utf-8"))  # noqa: S314  our own
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        text = " ".join(root.itertext())
+        stance = "stance" in path.name
+        assert all(label in text for label in (("support",) if stance else STRATEGY_LABELS))
+        assert ("plain <S> & more $x$" in text) is not stance
+
+
+def test_writing_again_gives_the_same_bytes(written, tmp_path):
+    found = _random(0)
+    for name in ("a", "b"):
+        evaluate.write([found], tmp_path / name)
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_two_gold_sets_of_one_name_are_refused(tmp_path):
+    other = _random(1)
+    other = replace(other, gold=replace(other.gold, digest="e" * 64))
+    with pytest.raises(DataError, match="g: two gold sets have this name; rename"):
+        evaluate.write([_random(0), other], tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_table_has_a_row_per_label(written):
+    rows = table(written[1])
+    assert [row[2] for row in rows if row[1] == "gold-sample"] == [*STRATEGY_LABELS, "all"]
+    question = next(row for row in rows if row[1:3] == ["gold-sample", "Question"])
+    bearers = sum("Question" in line["strategies"] for line in sample.gold())
+    assert question[3:6] == ["431", str(bearers), "1.000 [1.000, 1.000]"]
+    assert len({len(row) for row in rows} | {len(evaluate.HEADER)}) == 1
+
+
+def test_a_gold_file_of_one_label(tmp_path):
+    lines = [
+        {"id": str(i), "text": "Why?" if i % 2 else "So.", "strategies": ["Question"] * (i % 2),
+         "labels_annotated": ["Question"]}
+        for i in range(8)
+    ]  # fmt: skip
+    known = gold.load(str(write_lines(tmp_path / "one.jsonl", lines)))
+    given = {str(i): _label(Q if i % 2 else S, (i % 2, 0, 0, 0, 0)) for i in range(8)}
+    told = evaluate.write([answers(Told("strategies", given), known)], tmp_path / "out")
+    assert {s["label"] for s in told} == {"Question", "all"}
+    assert (tmp_path / "out" / "one-calibration.svg").exists()
