@@ -162,8 +162,11 @@ def agreement(
     from sad.console import print_rows
     from sad.files import write_json
 
-    trees = vote_table.trees(folder) if folder else None
-    found = report(vote_table.read(_vote_files(votes)), trees)
+    cast, trees = vote_table.read(_vote_files(votes)), None
+    if folder:  # votes on utterances that a build dropped count nowhere
+        trees = vote_table.trees(folder)
+        cast = cast.join(trees, on="utterance_id", how="semi")
+    found = report(cast, trees)
     print_rows("Agreement", views.COLUMNS, views.table(found))
     if pairs:
         print_rows("Pairs of annotators", views.PAIR_COLUMNS, views.pair_table(found))

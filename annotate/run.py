@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -73,7 +74,9 @@ def label_folder(
         with told_errors(folder):
             written = _publish(job, stage, work, labeller.name, len(shards))
         built.note(folder, f"{labeller.name} voted on {sum(heights)} utterances")
-        remove(work.parent)
+        remove(work)  # and not what another labeller left to go on from
+        with suppress(OSError):
+            work.parent.rmdir()
     return written
 
 

@@ -69,7 +69,12 @@ def table(folder: Path, name: str) -> Path:
 
 
 def files(folder: Path) -> list[Path]:
-    """The vote tables of the built ``folder``."""
+    """The vote tables of the built ``folder``.
+
+    Raises:
+        DataError: there is no finished build in ``folder``.
+    """
+    built.require_built(folder)
     there = (folder / "votes").glob("*")
     return sorted(path for path in there if path.suffix in (".parquet", ".jsonl"))
 

@@ -27,9 +27,10 @@ def _words(sentence):
 
 
 def test_every_batch_parses(sentences):
-    for file in training.batches():
-        assert training.load([file])
-    assert {s.batch for s in sentences} == {f"{n:02}" for n in range(1, 18)}
+    files = training.batches()
+    assert all(training.load([file]) for file in files)
+    assert [file.name for file in files] == [f"batch-{n:02}.txt" for n in range(1, len(files) + 1)]
+    assert {file.stem[-2:] for file in files} == {s.batch for s in sentences}
 
 
 def test_size(sentences):

@@ -1,0 +1,301 @@
+"""Votes on built folders: the same however they are cast, and whatever stops it."""
+
+import html
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import psutil
+import pytest
+from helpers import tree_bytes, write_lines
+
+from annotate import run, votes
+from annotate.labeller import Label, Side
+from annotate.run import label_folder
+from sad import sample
+from sad.build import folder, pipeline
+from sad.build.engine import Execution
+from sad.build.settings import resolve
+from sad.errors import DataError, SettingsError, WorkerError
+from sad.settings import read_yaml
+from sad.types import NO_STRATEGY, Span, Stance, Strategy
+
+SHARDS = 3
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The sample in three shards; labelling them needs no workers."""
+    out = tmp_path_factory.mktemp("shards") / "built"
+    settings = resolve("paper", read_yaml(sample.SETTINGS), ["shard_rows=200"])
+    pipeline.build(sample.DUMPS, out, settings, b"k" * 32)
+    assert len(folder.files(out, "utterances")) == SHARDS <= run._FEW
+    return out
+
+
+@pytest.fixture
+def here(tmp_path, built):
+    return shutil.copytree(built, tmp_path / "built")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory, built):
+    """The bytes of the folder with the votes of ``stance_rules``."""
+    out = shutil.copytree(built, tmp_path_factory.mktemp("labelled") / "built")
+    paths = label_folder(out, "stance_rules")
+    assert [path.name for path in paths] == [
+        f"stance_rules-0000{n}-of-0000{SHARDS}.parquet" for n in range(SHARDS)
+    ]
+    return tree_bytes(out)
+
+
+class Recorder:
+    """Answers what it is told, and keeps what it was asked."""
+
+    name, source, kind, alone = "recorder", "model", "strategies", True
+    model, prompt_digest = "m1", "p1"
+
+    def __init__(self, answer=None):
+        self.asked, self._answer = [], answer or Label(Strategy.STATEMENT, (0, 0, 0, 0, 1.0), ())
+
+    def label(self, items):
+        self.asked += items
+        return (self._answer for _ in items)
+
+
+@pytest.fixture
+def use(monkeypatch):
+    """Put a labeller in the place of ``stance_rules``."""
+
+    def put(labeller):
+        monkeypatch.setattr(run, "load", lambda *_: labeller)
+        monkeypatch.setattr(run, "_labeller", lambda *_: labeller)
+        return labeller
+
+    return put
+
+
+def test_votes_are_what_the_labeller_says(here):
+    label_folder(here, "gold")
+    cast = votes.read(votes.files(here))
+    gold = {line["id"]: line for line in sample.gold()}
+    names = folder.read(here, "utterances")["utterance_id"].sort()
+    assert cast["utterance_id"].sort().equals(names)
+    for row in cast.iter_rows(named=True):
+        line = gold[row["utterance_id"]]
+        assert row["value"] == line["strategies"]
+        assert [span["label"] for span in row["spans"]] == line["strategies"]
+        assert (row["annotator"], row["source"]) == ("gold-sample", "gold")
+        assert (row["confidence"], row["time"]) == (1.0, None)
+    votes.check_texts(cast, votes.texts(here))
+
+
+def test_topic_and_previous_turn_reach_the_labeller(here, use):
+    seen = use(Recorder()).asked
+    label_folder(here, "recorder")
+    gold = {line["id"]: line for line in sample.gold()}
+    parent = dict(folder.read(here, "utterances").select("utterance_id", "parent_id").iter_rows())
+    assert len(seen) == len(parent)
+    for item in seen:
+        title, before = html.unescape(gold[item.id]["topic"]), parent[item.id]
+        assert item.text == gold[item.id]["text"]
+        assert item.topic == re.sub(r"(?i)^\W*cmv\W*|\W*cmv$", "", title)
+        assert item.context == ((gold[before]["text"],) if before else ())
+    assert sum(not item.context for item in seen) == 29  # the posts
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_nothing(here, labelled, workers):
+    label_folder(here, "stance_rules", how=Execution(workers=workers))
+    assert tree_bytes(here) == labelled
+
+
+@pytest.mark.parametrize("part", [5, 100])
+def test_parts_change_nothing(here, labelled, monkeypatch, part):
+    monkeypatch.setattr(run, "PART", part)
+    monkeypatch.setattr(run, "_FEW", 10_000)
+    told = []
+    label_folder(here, "stance_rules", on_progress=lambda *seen: told.append(seen))
+    assert tree_bytes(here) == labelled
+    heights = [pl.read_parquet(path).height for path in folder.files(here, "utterances")]
+    n = sum(-(-height // part) for height in heights)
+    assert told[-1] == ("label by stance_rules", n, n)
+
+
+def test_shards_hold_the_votes_of_one_table(here, built_sample, tmp_path):
+    whole = shutil.copytree(built_sample, tmp_path / "whole")
+    (one,) = label_folder(whole, "stance_rules")
+    many = label_folder(here, "stance_rules")
+    assert one.name == "stance_rules.parquet"
+    assert votes.read([one]).equals(votes.read(many).sort("utterance_id"))
+
+
+def test_labelling_again_changes_nothing_and_leaves_nothing(here, built, labelled):
+    label_folder(here, "stance_rules")
+    label_folder(here, "stance_rules")
+    assert tree_bytes(here) == labelled
+    records = [{path.name for path in (out / ".run").iterdir()} for out in (here, built)]
+    assert records[0] == records[1]
+    assert "stance_rules voted on 421 utterances" in (here / ".run" / "log.txt").read_text()
+
+
+KILLED = """
+import importlib, os, pathlib, signal, sys
+from annotate.run import label_folder
+out, where, number, before = sys.argv[1:]
+module, _, name = where.partition(":")
+module, calls = importlib.import_module(module), []
+real = getattr(module, name)
+def struck(*given, **more):
+    calls.append(name)
+    found = None if before == "before" and len(calls) == int(number) else real(*given, **more)
+    if len(calls) == int(number):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+setattr(module, name, struck)
+label_folder(pathlib.Path(out), "stance_rules")
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "number", "before", "finished"),
+    [
+        ("annotate.run:make", 1, "before", 0),
+        ("annotate.run:put_parquet", 2, "after", 1),
+        ("sad.build.units:settle", 1, "before", 0),
+        ("sad.build.units:settle", 3, "after", 3),
+        ("annotate.votes:write", 1, "before", 3),
+        ("annotate.votes:write", 2, "after", 3),
+        ("annotate.run:remove", 1, "before", 3),
+    ],
+)
+def test_killed_anywhere_then_resumed(here, labelled, monkeypatch, where, number, before, finished):
+    command = [sys.executable, "-c", KILLED, str(here), where, str(number), before]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    made, real = [], run.make
+    monkeypatch.setattr(run, "make", lambda job, unit, at: made.append(unit) or real(job, unit, at))
+    label_folder(here, "stance_rules")
+    assert tree_bytes(here) == labelled
+    # A unit settles while the next is made, so one more may have to be made again.
+    assert SHARDS - finished <= len(made) <= SHARDS - finished + 1
+    assert not (here / ".run" / "labelling").exists()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_command_or_worker_then_resumed(here, labelled, seed):
+    rng = random.Random(seed)
+    command = [sys.executable, "-m", "sad", "annotate", "label", str(here),
+               "--labeller", "stance_rules", "--workers", "2"]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(rng.uniform(0.3, 2.5))
+    family = [psutil.Process(process.pid)]
+    family += [
+        c for c in family[0].children(recursive=True) if "resource" not in " ".join(c.cmdline())
+    ]
+    rng.choice(family[seed % 2 :] or family).kill()
+    err = process.communicate()[1]
+    assert "Traceback" not in err
+    assert process.returncode in (0, WorkerError.exit_code, -signal.SIGKILL)
+    assert not psutil.wait_procs(family, timeout=5)[1]  # no worker outlives the command
+    label_folder(here, "stance_rules")
+    assert tree_bytes(here) == labelled
+
+
+def test_stopped_work_outlives_another_labeller(here, labelled, monkeypatch):
+    def stop(job, unit, at):
+        if unit == 2:
+            raise KeyboardInterrupt
+        return real(job, unit, at)
+
+    real = run.make
+    monkeypatch.setattr(run, "make", stop)
+    with pytest.raises(KeyboardInterrupt):
+        label_folder(here, "stance_rules")
+    monkeypatch.setattr(run, "make", real)
+    label_folder(here, "gold")
+    made = []
+    monkeypatch.setattr(run, "make", lambda job, unit, at: made.append(unit) or real(job, unit, at))
+    label_folder(here, "stance_rules")
+    assert 2 in made and 0 not in made
+    kept = {name: data for name, data in tree_bytes(here).items() if "gold" not in name}
+    assert kept == labelled
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_other_votes_are_never_replaced(here, shard):
+    path = label_folder(here, "stance_rules")[shard]
+    other = pl.read_parquet(path).with_columns(confidence=pl.lit(0.25))
+    votes.write(other, path)
+    before = tree_bytes(here)
+    with pytest.raises(
+        SettingsError, match=f"{path.name} holds other votes, which are never replaced"
+    ):
+        label_folder(here, "stance_rules")
+    assert tree_bytes(here) == before
+
+
+def test_confidence_is_the_least_chance_of_what_is_named(here, use):
+    spans = (Span(Strategy.QUESTION, 0, 1), Span(Strategy.EXAMPLE, 0, 1))
+    two = Label(Strategy.QUESTION | Strategy.EXAMPLE, (0.9, 0.1, 0.7, 0.2, 0.3), spans)
+    use(Recorder(two))
+    label_folder(here, "recorder")
+    cast = votes.read(votes.files(here))
+    whole = [{"label": name, "start": 0, "end": 1} for name in ("Question", "Example")]
+    assert cast["confidence"].unique().to_list() == [0.7]
+    assert cast["value"].unique().to_list() == [["Question", "Example"]]
+    assert cast["spans"].unique().to_list() == [whole]
+    assert cast.select("model", "prompt_digest", "source").unique().rows() == [
+        ("m1", "p1", "model")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("side", "value", "confidence"),
+    [(Stance.OPPOSE, "oppose", 0.8), (Stance.SUPPORT, "support", 0.8), (None, "unclear", 0.5)],
+)
+def test_stance_votes(here, use, side, value, confidence):
+    support = {"oppose": 0.2, "support": 0.8, "unclear": 0.5}[value]
+    use(Recorder(Side(side, support))).kind = "stance"
+    label_folder(here, "recorder")
+    cast = votes.read(votes.files(here))
+    told = cast.select(
+        pl.col("value").list.first(), "confidence", "kind", pl.col("spans").list.len()
+    )
+    assert told.unique().rows() == [(value, pytest.approx(confidence), "stance", 0)]
+
+
+def test_no_answer_is_no_vote(here, use):
+    use(Recorder(Label(NO_STRATEGY, (0.0,) * 5, ())))
+    label_folder(here, "recorder")
+    assert votes.read(votes.files(here)).height == 0
+
+
+def test_what_is_no_built_folder_is_told(tmp_path, here):
+    with pytest.raises(DataError, match="not a finished build"):
+        label_folder(tmp_path, "stance_rules")
+    with pytest.raises(SettingsError, match="there are: "):
+        label_folder(here, "oracle")
+    with folder.locked(here), pytest.raises(SettingsError, match="another sad command"):
+        label_folder(here, "stance_rules")
+    assert not (here / "votes").exists()
+
+
+def test_failing_labeller_is_told_and_leaves_no_votes(here):
+    gold = write_lines(here.parent / "g.jsonl", [{"id": "a", "text": "x", "stance": 1}])
+    with pytest.raises(DataError, match="is not wholly annotated"):
+        label_folder(here, "gold", [f"gold={gold}"])
+    assert not (here / "votes").exists()
+
+
+def test_votes_of_both_kinds_lie_side_by_side(here):
+    label_folder(here, "gold")
+    label_folder(here, "gold", ["kind=stance"])
+    assert set(votes.read(votes.files(here))["kind"]) == {"strategies", "stance"}
