@@ -22,12 +22,13 @@ from sad.build.engine import Execution, Progress, started
 from sad.build.frames import put_parquet
 from sad.build.split import SPLITS
 from sad.build.units import Stage, folder_of
-from sad.files import remove, told_errors
+from sad.files import read_json, remove, sha256, told_errors, write_json
 from sad.types import STRATEGY_LABELS
 
 PART = 2048
 """Utterances of a unit of work: a kill costs the units at work."""
 _VOTES = "votes.parquet"
+_VOTED = "voted.json"
 _FEW = 4  # parts that are labelled in this process: the start of workers would cost more
 
 
@@ -51,8 +52,8 @@ def label_folder(
 ) -> list[Path]:
     """Cast the votes of the labeller ``name`` on every utterance of ``folder``; the tables written.
 
-    A run that was stopped goes on where it was. Neither parts nor workers show in the result, and
-    running it again writes the same bytes.
+    A run that was stopped goes on where it was, and a finished one is left as it is. Neither parts
+    nor workers show in the result.
 
     Raises:
         SettingsError: there is no such labeller, or other votes of that annotator are there.
@@ -65,33 +66,47 @@ def label_folder(
     heights = [pl.scan_parquet(path).select(pl.len()).collect().item() for path in shards]
     parts = [(n, row) for n, height in enumerate(heights) for row in range(0, height, PART)]
     job = Job(folder, name, tuple(assignments), tuple(parts))
+    tables = [votes.table(folder, _name(labeller.name, n, len(shards))) for n in range(len(shards))]
     with built.locked(folder):
-        work = _work(folder, labeller, job)
-        stage = Stage(f"label by {labeller.name}", "annotate.run:make", len(parts))
-        few = how.is_local and how.workers is None and (len(parts) <= _FEW or labeller.alone)
-        with started(how, work, job, on_progress, in_process=few) as engine:
-            engine.run(stage)
-        with told_errors(folder):
-            written = _publish(job, stage, work, labeller.name, len(shards))
-        built.note(folder, f"{labeller.name} voted on {sum(heights)} utterances")
+        digest = _digest(folder, labeller, job)
+        work = folder / ".run" / "labelling" / digest
+        if _voted(folder).get(labeller.name) != _seal(digest, tables):
+            work.mkdir(parents=True, exist_ok=True)
+            stage = Stage(f"label by {labeller.name}", "annotate.run:make", len(parts))
+            few = how.is_local and how.workers is None and (len(parts) <= _FEW or labeller.alone)
+            with started(how, work, job, on_progress, in_process=few) as engine:
+                engine.run(stage)
+            with told_errors(folder):
+                _publish(job, stage, work, labeller.name, len(shards))
+            seals = _voted(folder) | {labeller.name: _seal(digest, tables)}
+            write_json(folder / ".run" / _VOTED, seals)
+            built.note(folder, f"{labeller.name} voted on {sum(heights)} utterances")
         remove(work)  # and not what another labeller left to go on from
         with suppress(OSError):
             work.parent.rmdir()
-    return written
+    return tables
 
 
-def _work(folder: Path, labeller: Labeller, job: Job) -> Path:
-    """The folder to work in, named after all that decides the votes."""
+def _seal(digest: str, tables: Sequence[Path]) -> list[str]:
+    """What decided votes, and the digests of the tables that hold them."""
+    return [digest, *(sha256(path) if path.exists() else "" for path in tables)]
+
+
+def _voted(folder: Path) -> dict[str, list[str]]:
+    """Which votes are complete: the seal of each annotator's."""
+    path = folder / ".run" / _VOTED
+    return dict(read_json(path)) if path.exists() else {}
+
+
+def _digest(folder: Path, labeller: Labeller, job: Job) -> str:
+    """A digest of all that decides the votes."""
     built_from = (folder / ".run" / "manifest.json").read_bytes()
     decides = [
         labeller.name, labeller.model, labeller.prompt_digest, job.labeller, job.assignments,
         job.parts, votes.GUIDELINE_VERSION, version("sad-dialogue"),
         hashlib.sha256(built_from).hexdigest(),
     ]  # fmt: skip
-    digest = hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
-    work = folder / ".run" / "labelling" / digest
-    work.mkdir(parents=True, exist_ok=True)
-    return work
+    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 
 
 _labeller = cache(load)  # once per process: encoders are slow to load
@@ -114,7 +129,7 @@ def _items(job: Job, shard: int, first: int) -> list[Item]:
     near = built.read_file(files[shard], "utterances", columns)
     rows = near.slice(first, PART)
     parents = near.select(parent_id="utterance_id", before="text")
-    of, threads = len(files), pl.col("thread_id").is_in(rows["thread_id"].unique())
+    of, threads = len(files), pl.col("thread_id").is_in(rows["thread_id"].unique().implode())
     dialogues = (built.shard(job.folder, "dialogues", split, shard, of) for split in SPLITS)
     topics = pl.concat(
         built.read_file(path, "dialogues", ["thread_id", "topic"], threads) for path in dialogues
@@ -156,13 +171,12 @@ def _vote(item: Item, answer: Label | Side, labeller: Labeller) -> dict[str, Any
     }
 
 
-def _publish(job: Job, stage: Stage, work: Path, name: str, shards: int) -> list[Path]:
+def _publish(job: Job, stage: Stage, work: Path, name: str, shards: int) -> None:
     """Join the parts of each shard to a vote table in the folder.
 
     Raises:
         SettingsError: other votes of that annotator are there.
     """
-    written = []
     for shard in range(shards):
         mine = [
             pl.read_parquet(folder_of(work, stage.name, unit) / _VOTES)
@@ -170,6 +184,9 @@ def _publish(job: Job, stage: Stage, work: Path, name: str, shards: int) -> list
             if number == shard
         ]
         rows = pl.concat(mine) if mine else pl.DataFrame(schema=votes.VOTES)
-        table = name if shards == 1 else f"{name}-{shard:05d}-of-{shards:05d}"
-        written.append(votes.append(rows, job.folder, table))
-    return written
+        votes.append(rows, job.folder, _name(name, shard, shards))
+
+
+def _name(annotator: str, shard: int, of: int) -> str:
+    """Of the vote table of a shard."""
+    return annotator if of == 1 else f"{annotator}-{shard:05d}-of-{of:05d}"

@@ -111,7 +111,8 @@ def votes(n: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, write ``labels.json``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    form = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--votes", type=int, default=1_000_000)
     arguments = parser.parse_args()

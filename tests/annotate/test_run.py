@@ -135,13 +135,19 @@ def test_shards_hold_the_votes_of_one_table(here, built_sample, tmp_path):
     assert votes.read([one]).equals(votes.read(many).sort("utterance_id"))
 
 
-def test_labelling_again_changes_nothing_and_leaves_nothing(here, built, labelled):
-    label_folder(here, "stance_rules")
+def test_finished_votes_are_not_cast_again(here, labelled, monkeypatch):
+    paths = label_folder(here, "stance_rules")
+    assert not (here / ".run" / "labelling").exists()
+    assert "stance_rules voted on 421 utterances" in (here / ".run" / "log.txt").read_text()
+    monkeypatch.setattr(run, "make", None)  # calling it would fail
+    assert label_folder(here, "stance_rules") == paths
+    assert tree_bytes(here) == labelled
+
+
+def test_a_lost_table_is_made_again(here, labelled):
+    label_folder(here, "stance_rules")[1].unlink()
     label_folder(here, "stance_rules")
     assert tree_bytes(here) == labelled
-    records = [{path.name for path in (out / ".run").iterdir()} for out in (here, built)]
-    assert records[0] == records[1]
-    assert "stance_rules voted on 421 utterances" in (here / ".run" / "log.txt").read_text()
 
 
 KILLED = """
@@ -169,7 +175,6 @@ label_folder(pathlib.Path(out), "stance_rules")
         ("annotate.run:put_parquet", 2, "after", 1),
         ("sad.build.units:settle", 1, "before", 0),
         ("sad.build.units:settle", 3, "after", 3),
-        ("annotate.votes:write", 1, "before", 3),
         ("annotate.votes:write", 2, "after", 3),
         ("annotate.run:remove", 1, "before", 3),
     ],
@@ -230,16 +235,14 @@ def test_stopped_work_outlives_another_labeller(here, labelled, monkeypatch):
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_other_votes_are_never_replaced(here, shard):
-    path = label_folder(here, "stance_rules")[shard]
-    other = pl.read_parquet(path).with_columns(confidence=pl.lit(0.25))
-    votes.write(other, path)
-    before = tree_bytes(here)
-    with pytest.raises(
-        SettingsError, match=f"{path.name} holds other votes, which are never replaced"
-    ):
+def test_other_votes_are_never_replaced(here, labelled, shard):
+    table = f"votes/stance_rules-0000{shard}-of-0000{SHARDS}.parquet"
+    other = pl.read_parquet(labelled[table]).with_columns(confidence=pl.lit(0.25))
+    votes.write(other, here / table)
+    before = (here / table).read_bytes()
+    with pytest.raises(SettingsError, match=f"{table} holds other votes, which are never replaced"):
         label_folder(here, "stance_rules")
-    assert tree_bytes(here) == before
+    assert (here / table).read_bytes() == before
 
 
 def test_confidence_is_the_least_chance_of_what_is_named(here, use):
@@ -258,11 +261,10 @@ def test_confidence_is_the_least_chance_of_what_is_named(here, use):
 
 
 @pytest.mark.parametrize(
-    ("side", "value", "confidence"),
-    [(Stance.OPPOSE, "oppose", 0.8), (Stance.SUPPORT, "support", 0.8), (None, "unclear", 0.5)],
-)
-def test_stance_votes(here, use, side, value, confidence):
-    support = {"oppose": 0.2, "support": 0.8, "unclear": 0.5}[value]
+    ("side", "support", "value", "confidence"),
+    [(Stance.OPPOSE, 0.2, "oppose", 0.8), (Stance.SUPPORT, 0.8, "support", 0.8), (None, 0.5, "unclear", 0.5)],
+)  # fmt: skip
+def test_stance_votes(here, use, side, support, value, confidence):
     use(Recorder(Side(side, support))).kind = "stance"
     label_folder(here, "recorder")
     cast = votes.read(votes.files(here))
