@@ -153,16 +153,18 @@ def _fit_head(
     steps = epochs * -(-len(rows) // settings.batch_size)
     optimizer, schedule = _optimizer(encoder.net, settings, steps)
     encoder.net.train()
-    loss_now = torch.zeros(())
+    total = 0.0
     for _ in range(epochs):
+        total = 0.0
         for places in torch.randperm(len(rows)).split(settings.batch_size):
             loss_now = loss_of(encoder.net.head(states[places]), targets[places])
             optimizer.zero_grad()
             loss_now.backward()
             optimizer.step()
             schedule.step()
+            total += loss_now.item() * len(places)
     encoder.net.eval()
-    return float(loss_now)
+    return total / len(rows)
 
 
 def run(
