@@ -63,9 +63,8 @@ def fit(
         total = 0.0
         shown = [_shown(row, settings, rng) for row in rows]
         for done, places in enumerate(batches(shown, settings.batch_size, rng), 1):
-            texts, arounds = zip(*(shown[i] for i in places), strict=True)
             with autocast():
-                logits = encoder.net(encoder.tokens(texts, arounds))
+                logits = encoder.net(encoder.tokens([shown[i] for i in places]))
             loss_now = loss_of(logits.float(), targets[places])
             optimizer.zero_grad()
             loss_now.backward()
@@ -105,11 +104,14 @@ def _shown(row: Row, settings: FitSettings, rng: random.Random) -> tuple[str, st
     """The text as this epoch sees it: worn like a transcript, with or without surroundings."""
     around = "" if rng.random() < settings.bare else row.around
     chance, text = rng.random() / settings.worn if settings.worn else 1.0, row.text
+    worn = text
     if chance < 0.4:
-        return re.sub(r"[^\w\s']", "", text.lower()), around
-    if chance < 0.6:
-        return text.lower(), around
-    return (text.rstrip(".?!") if chance < 1 else text), around
+        worn = re.sub(r"[^\w\s']", "", text.lower())
+    elif chance < 0.6:
+        worn = text.lower()
+    elif chance < 1:
+        worn = text.rstrip(".?!")
+    return (worn if worn.strip() else text), around  # signs alone stay as they are
 
 
 class _Loss:
@@ -174,14 +176,16 @@ def run(
     on_progress: Progress = lambda *_: None,
     size: int = 64,
 ) -> NDArray[np.float32]:
-    """``what`` of the tokenised ``texts`` (text, around), batched by length: [N, ...]."""
-    order = sorted(range(len(texts)), key=lambda i: _length(texts[i]))
+    """``what`` of the tokenised ``texts`` (text, around), at most ``size`` at once: [N, ...]."""
     found: list[Any] = [None] * len(texts)
+    done = 0
     with torch.inference_mode(), autocast():
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            batch = encoder.tokens([texts[i][0] for i in places], [texts[i][1] for i in places])
-            for place, row in zip(places, what(batch).float().numpy(), strict=True):
-                found[place] = row
-            on_progress(start + len(places), len(order))
+        for places, group in encoder.groups(texts):
+            for start in range(0, len(places), size):
+                batch = {name: rows[start : start + size] for name, rows in group.items()}
+                told = what(batch).float().numpy()
+                for place, row in zip(places[start : start + size], told, strict=True):
+                    found[place] = row
+                done += len(told)
+                on_progress(done, len(texts))
     return np.array(found, np.float32)

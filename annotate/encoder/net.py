@@ -67,7 +67,9 @@ class Net(nn.Module):  # type: ignore[misc]
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Logits [N, L] of the tokenised texts ``batch`` (input_ids [N, T], ...)."""
-        return self.head(self.pooled(batch))
+        pooled = self.pooled(batch)
+        with torch.autocast(pooled.device.type, enabled=False):  # brain floats have three digits
+            return self.head(pooled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,28 @@ class Encoder:
     shape: Shape
     record: dict[str, Any]
 
-    def tokens(self, texts: Sequence[str], arounds: Sequence[str]) -> dict[str, Tensor]:
-        """The padded batch of text pairs; the text is kept before what stands around it."""
-        pairs = {"text_pair": list(arounds)} if any(arounds) else {}
-        return dict(
-            self.tokenizer(
-                list(texts), **pairs, padding=True, truncation="longest_first",
-                max_length=self.shape.max_tokens, return_tensors="pt",
-            )
+    def tokens(self, texts: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+        """The padded batch of ``texts`` (text, around)."""
+        return dict(self._tokenized(texts, padding=True, return_tensors="pt"))
+
+    def groups(self, texts: Sequence[tuple[str, str]]) -> Iterator[tuple[list[int], Any]]:
+        """The places of all ``texts`` of one length in tokens, and their batch: no padding.
+
+        Padding would change the last digits of a text with the length of its neighbours.
+        """
+        found = self._tokenized(texts)
+        places: dict[int, list[int]] = {}
+        for place, ids in enumerate(found["input_ids"]):
+            places.setdefault(len(ids), []).append(place)
+        for _, same in sorted(places.items()):
+            yield same, {key: torch.tensor([rows[i] for i in same]) for key, rows in found.items()}
+
+    def _tokenized(self, texts: Sequence[tuple[str, str]], **more: Any) -> Any:
+        """Of a pair that is too long, the longer part is cut first."""
+        first, second = zip(*texts, strict=True)
+        return self.tokenizer(
+            list(first), list(second), truncation="longest_first",
+            max_length=self.shape.max_tokens, **more,
         )  # fmt: skip
 
 

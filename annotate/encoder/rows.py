@@ -80,10 +80,11 @@ def read(path: Path, kind: str) -> list[Row]:
 
 def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value: dict[str, Any] = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(path, f"is not JSON ({error})", line=number) from None
-    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+    text = value.get("text") if isinstance(value, dict) else None
+    if not isinstance(text, str) or not text.strip():
         raise DataError(path, 'expected {"text": ..., ...}', line=number)
     return value
 

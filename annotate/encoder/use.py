@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,13 @@ class Trained:
             yield joined(item, at, decided(own, self.decision), whole(own))
 
     def _stances(self, items: Sequence[Item]) -> Iterator[Side]:
-        chances = self.chances([(item.text, item.topic) for item in items])
-        for item, (support,) in zip(items, chances, strict=True):
+        asked = [bool(item.text.strip() and item.topic.strip()) for item in items]
+        pairs = [(item.text, item.topic) for item in compress(items, asked)]
+        supports = iter(self.chances(pairs)[:, 0])
+        for known in asked:
+            support = float(next(supports)) if known else 0.5
             side = Stance.SUPPORT if support >= self.decision.thresholds[0] else Stance.OPPOSE
-            known = item.text.strip() and item.topic.strip()
-            yield Side(side if known else None, float(support) if known else 0.5)
+            yield Side(side if known else None, support)
 
 
 def _decisions(encoder: net.Encoder, path: Path) -> tuple[Kind, decide.Decision]:

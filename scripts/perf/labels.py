@@ -57,7 +57,7 @@ def encoder() -> dict[str, float]:
     whole, size = net.load(FOLDER), 64
     order = sorted(range(len(pairs)), key=lambda i: len(pairs[i][0]) + len(pairs[i][1]))
     cut = [order[i : i + size] for i in range(0, len(order), size)]
-    batches = [whole.tokens(*zip(*(pairs[i] for i in at), strict=True)) for at in cut]
+    batches = [whole.tokens([pairs[i] for i in at]) for at in cut]
     trained = Trained(FOLDER, size)
     times: dict[str, list[float]] = {"bare": [], "labeller": []}
     for _ in range(REPEATS + 1):

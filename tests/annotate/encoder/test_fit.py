@@ -18,14 +18,14 @@ LABELS = list(STRATEGY_LABELS)
 PLAIN = {"bare": 1.0, "worn": 0.0, "dropout": 0.0, "batch_size": 8}
 HOW = {
     "frozen": FitSettings(epochs=25, head_lr=1e-2, **PLAIN),
-    "lora": FitSettings(epochs=30, lr=5e-3, head_lr=1e-2, **PLAIN),
+    "lora": FitSettings(epochs=40, lr=4e-3, head_lr=1e-2, **PLAIN),
     "full": FitSettings(epochs=25, lr=2e-3, head_lr=5e-3, **PLAIN),
 }
 BACKBONES = pytest.mark.parametrize("backbone", ["tiny_bert", "tiny_model"], indirect=True)
 
 
 def _create(backbone, mode, seed=0):
-    shape = net.Shape(backbone=backbone, mode=mode, rank=8, labels=LABELS)
+    shape = net.Shape(backbone=backbone, mode=mode, rank=16, labels=LABELS)
     return net.create(shape, dropout=0.0, seed=seed)
 
 
