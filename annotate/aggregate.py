@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from annotate import votes as vote_table
 from annotate.ballots import Array, Ballots, cast
-from annotate.methods import METHODS, Method
+from annotate.methods import METHODS, OF_STANCES, Method
 from sad.build import labels
 from sad.errors import DataError, SettingsError
 from sad.files import sha256
@@ -96,7 +96,7 @@ def labelled(
     rows = rows.join(_spans(votes, rows), on="utterance_id", how="left")
     told = {"strategies": scored.annotators}
     if sides.n_items:
-        decided = method(sides, weights)
+        decided = OF_STANCES.get(name, method)(sides, weights)
         score = decided.scores[:, 0].round(_DIGITS)
         stances = pl.DataFrame({"utterance_id": sides.item_names, "score": score})
         side = pl.when(pl.col("score") > 0.5).then(1).when(pl.col("score") < 0.5).then(0)

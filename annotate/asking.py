@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -60,11 +60,24 @@ class AskSettings(LmSettings):
     )
 
 
-How = tuple[int, bool]
-"""Words of the text that are shown, and whether the last answer was not of the form."""
+class How(NamedTuple):
+    """How a case is asked about."""
 
-Read = tuple[Verdict | None, str | None]
-"""A verdict, or None and why the request was refused, if it was."""
+    words: int  # of the text that are shown
+    tokens: int  # that a written answer may take
+    again: bool = False  # whether the last answer was not of the form
+
+    def after(self, answer: Answer) -> How:
+        """How to ask once more after ``answer``, which was of no use."""
+        if answer.cut_off:
+            return self._replace(tokens=2 * self.tokens)
+        if answer.fault:
+            return self._replace(words=self.words // 4)
+        return self._replace(again=True)
+
+
+Read = tuple[Verdict | None, Answer]
+"""The verdict, None if there is none, and the answer that it was, or was not, read from."""
 
 
 class Voter:
@@ -78,16 +91,17 @@ class Voter:
     def verdicts(self, cases: Sequence[Case]) -> list[Verdict | None]:
         """One verdict per case, None where two tries gave no usable answer.
 
-        An unusable answer is asked for again, told what was wrong; a request that is refused, as
-        too long for instance, is sent again with a quarter of the words.
+        An unusable answer is asked for again, told what was wrong; one that was cut off may take
+        twice the tokens; a request that is refused, as too long for instance, is sent again with
+        a quarter of the words.
         """
         read = self._chosen if self.model.chooses else self._written
-        words = self._settings.max_words
-        found = read(cases, [(words, False)] * len(cases))
+        first = How(self._settings.max_words, self._settings.max_tokens)
+        found = read(cases, [first] * len(cases))
         failed = [place for place, (verdict, _) in enumerate(found) if verdict is None]
         if failed:
             self.counts["retried"] += len(failed)
-            how = [(words // 4, False) if found[p][1] else (words, True) for p in failed]
+            how = [first.after(found[place][1]) for place in failed]
             second = read([cases[place] for place in failed], how)
             for place, one in zip(failed, second, strict=True):
                 found[place] = one
@@ -95,7 +109,7 @@ class Voter:
         return [verdict for verdict, _ in found]
 
     def _chosen(self, cases: Sequence[Case], how: Sequence[How]) -> list[Read]:
-        asked = [self.prompt.choose(case, n) for case, (n, _) in zip(cases, how, strict=True)]
+        asked = [self.prompt.choose(case, h.words) for case, h in zip(cases, how, strict=True)]
         neutral = list(dict.fromkeys(case.neutral() for case in cases))
         if not self._settings.calibrate:
             neutral = []
@@ -107,18 +121,20 @@ class Voter:
         ]
 
     def _weighed(self, answer: Answer, bias: Answer | None) -> Read:
-        if fault := answer.fault or (bias.fault if bias else None):
-            return None, fault
+        if answer.fault:
+            return None, answer
+        if bias and bias.fault:
+            return None, bias
         prior = bias.logprobs if bias else None
-        return from_logprobs(self.prompt.kind, answer.logprobs, prior), None
+        return from_logprobs(self.prompt.kind, answer.logprobs, prior), answer
 
     def _written(self, cases: Sequence[Case], how: Sequence[How]) -> list[Read]:
         asked = [
-            self.prompt.write(case, words, again=again)
-            for case, (words, again) in zip(cases, how, strict=True)
+            self.prompt.write(case, h.words, max_tokens=h.tokens, again=h.again)
+            for case, h in zip(cases, how, strict=True)
         ]
         return [
-            (from_text(self.prompt.kind, answer.text, case.text), answer.fault)
+            (None if answer.fault else from_text(self.prompt.kind, answer.text, case.text), answer)
             for case, answer in zip(cases, self._answers(asked), strict=True)
         ]
 
@@ -136,7 +152,8 @@ def voters(
     """Every model under every prompt; models in ``opened`` are used again, others added to it.
 
     Raises:
-        SettingsError: there is no such version of the prompt, or one is named twice.
+        SettingsError: there is no such version of the prompt, one is named twice, or two models
+            go by one name.
         ModelError: there is no such model.
     """
     if unknown := [prompt for prompt in prompts if prompt not in VERSIONS]:
@@ -148,11 +165,24 @@ def voters(
     for spec in models:
         if spec not in known:
             known[spec] = open_model(spec, settings)
+    _told_apart(known)
     return [
         Voter(known[spec], Prompt(version, settings.kind, settings.shots), settings)
         for spec in models
         for version in prompts
     ]
+
+
+def _told_apart(opened: dict[str, Cached]) -> None:
+    """Refuse models of one id: the kept answers of one would be taken for those of the other."""
+    specs: dict[str, str] = {}
+    for spec, model in opened.items():
+        if (other := specs.setdefault(model.id, spec)) != spec:
+            raise SettingsError(
+                f"{other} and {spec} are both called {model.id}, so that their answers cannot be "
+                "told apart. If they are one model, write it the same way, its servers as "
+                "http://A/v1,http://B/v1#NAME; else serve one under another name"
+            )
 
 
 def digest(values: Iterable[Any]) -> str:
@@ -163,7 +193,8 @@ def digest(values: Iterable[Any]) -> str:
 def signature(asked: Sequence[Voter], settings: AskSettings) -> list[Any]:
     """All that decides what ``asked`` answer, as plain values."""
     each = [[voter.model.id, voter.prompt.digest] for voter in asked]
-    return [each, settings.unit, settings.calibrate, settings.max_words]
+    how = [settings.unit, settings.calibrate, settings.max_words, settings.max_tokens]
+    return [each, *how]
 
 
 class Asking:
@@ -179,11 +210,11 @@ class Asking:
         self._left_out = 0
         self._by_sentence = settings.kind == "strategies" and settings.unit == "sentence"
 
-    def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:
-        """One answer per item, in order.
+    def label(self, items: Sequence[Item]) -> Iterator[Verdict | None]:
+        """One answer per item, in order; None for a text left without a usable one.
 
-        Nothing is asked about a blank text, nor about a stance without a topic. A text left
-        without a usable answer gets no invented one: an empty set, or an unclear stance.
+        Nothing is asked about a blank text, which has the empty set, nor about a stance without a
+        topic or a text, which is unclear. A text with a sentence left without has none either.
 
         Raises:
             ModelError: more texts than ``max_failures`` stayed without.
@@ -203,7 +234,10 @@ class Asking:
                 yield self._joined(item, units, [next(verdicts) for _ in units])
 
     def usage(self) -> dict[str, Any]:
-        """What was asked of each model and what it cost, and how often answers were unusable."""
+        """What was asked of each model, its cost and rates, and how often answers were unusable.
+
+        It may be read at any time, also after an error or Ctrl-C.
+        """
         counts = sum((voter.counts for voter in self._voters), Counter())
         models = {voter.model.id: voter.model.usage.report() for voter in self._voters}
         tries = {name: counts[name] for name in ("retried", "unusable")}
@@ -219,17 +253,16 @@ class Asking:
 
     def _joined(
         self, item: Item, units: list[tuple[int, int]], verdicts: list[Verdict | None]
-    ) -> Verdict:
-        labels = [verdict for verdict in verdicts if isinstance(verdict, Label)]
-        sides = [verdict for verdict in verdicts if isinstance(verdict, Side)]
+    ) -> Verdict | None:
         if None in verdicts:
             self._leave_out()
-        if self._settings.kind == "stance":
-            return sides[0] if sides else Side(None, 0.5)
-        if None in verdicts or not labels:
-            return Label(NO_STRATEGY, (0.0,) * len(Strategy), ())
+            return None
+        if not verdicts:
+            stance = self._settings.kind == "stance"
+            return Side(None, 0.5) if stance else Label(NO_STRATEGY, (0.0,) * len(Strategy), ())
         if not self._by_sentence:
-            return labels[0]
+            return verdicts[0]
+        labels = [verdict for verdict in verdicts if isinstance(verdict, Label)]
         scores = tuple(max(column) for column in zip(*(x.scores for x in labels), strict=True))
         return joined(item, units, (label.strategies for label in labels), scores)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -63,7 +63,7 @@ def text(
     labeller: LabellerName = "best",
     assignments: Assignments = None,
 ) -> None:
-    """Label lines {"id", "text"} of any text; nothing but white space has no label.
+    """Label lines {"id", "text"} of any text; only white space has no label.
 
     "topic" and "context" (the turns before) may be given as well.
 
@@ -73,7 +73,8 @@ def text(
     from annotate.lines import label_lines
     from sad.console import progress
 
-    with progress("labelling") as on_progress, _usage(load(labeller, assignments or ())) as by:
+    by = load(labeller, assignments or ())
+    with progress("labelling") as on_progress, _told(lambda: getattr(by, "usage", None)):
         n = label_lines(source, out, by, on_progress=on_progress)
     typer.echo(f"labelled {n:,} texts into {out}")
 
@@ -92,6 +93,9 @@ def label(
     sbatch: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="An option of sbatch.")
     ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Go on where a labeller has no answer.")
+    ] = False,
 ) -> None:
     """Cast a labeller's votes on every utterance of a built folder.
 
@@ -99,13 +103,16 @@ def label(
 
     Example: sad annotate label built --labeller best
     """
-    from annotate.run import label_folder
+    from annotate.run import label_folder, usage
     from sad.build.engine import Execution
     from sad.console import stage_bars
 
     how = Execution(executor.value, workers, tasks, ray_address, tuple(sbatch or ()))
-    with stage_bars() as on_progress:
-        paths = label_folder(folder, labeller, assignments or (), how=how, on_progress=on_progress)
+    with stage_bars() as on_progress, _told(lambda: usage(labeller, assignments or ())):
+        paths = label_folder(
+            folder, labeller, assignments or (), how=how, allow_missing=allow_missing,
+            on_progress=on_progress,
+        )  # fmt: skip
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     typer.echo(f"wrote {paths[0]}{more}; next: sad annotate aggregate {folder} --method majority")
 
@@ -171,8 +178,8 @@ def agreement(
     if pairs:
         print_rows("Pairs of annotators", views.PAIR_COLUMNS, views.pair_table(found))
     if out:
-        write_json(out / "agreement.json", views.to_json(found))
         views.plot(found, out / "agreement.svg")
+        write_json(out / "agreement.json", views.to_json(found))
         typer.echo(f"wrote {out}/agreement.json and agreement.svg")
 
 
@@ -200,13 +207,16 @@ def sample_(
     Example: sad annotate sample built --by disagreement -n 500 --annotator ann --annotator bob
     --out plan.csv
     """
+    import polars as pl
+
     from annotate import votes as vote_table
     from annotate.gold import load as load_gold
     from annotate.sampling import choose
     from sad.files import atomic
 
     known = [item.id for item in load_gold(str(gold)).items] if gold else []
-    cast = vote_table.read(vote_table.files(folder))
+    files = vote_table.files(folder)
+    cast = vote_table.read(files) if files else pl.DataFrame(schema=vote_table.VOTES)
     plan = choose(
         vote_table.texts(folder), cast, n, by=by, annotators=annotator, overlap=overlap,
         gold=checks if gold else 0.0, checks=known, again=again, seed=seed,
@@ -246,13 +256,15 @@ def evaluate(
     from annotate.labeller import load
     from sad.console import print_rows, stage_bars
 
+    names, settings = _named(labeller, assignments or [])
+    if len(set(gold)) < len(gold):
+        raise typer.BadParameter("--gold: name each set once")
     sets = [load_gold(name) for name in gold]
-    names = [name.strip() for name in labeller.split(",") if name.strip()]
     found = []
     with stage_bars() as on_progress:
         for name in names:
-            own = [a.partition(".")[2] for a in assignments or [] if a.startswith(f"{name}.")]
-            with _usage(load(name, own)) as by:
+            by = load(name, settings[name])
+            with _told(lambda by=by: getattr(by, "usage", None)):  # type: ignore[misc]
                 found += [
                     answers(by, each, partial(on_progress, f"{name}: {each.name}")) for each in sets
                 ]
@@ -323,13 +335,31 @@ def train_encoder(
 
 
 @contextmanager
-def _usage(labeller: Any) -> Iterator[Any]:
-    """The labeller; what asking its language models took is told at the end."""
+def _told(usage: Callable[[], Any]) -> Iterator[None]:
+    """What asking language models took is told at the end, however that comes."""
     import json
 
-    yield labeller
-    if usage := getattr(labeller, "usage", None):
-        typer.echo(json.dumps(usage, indent=1), err=True)
+    try:
+        yield
+    finally:
+        if told := usage():
+            typer.echo(json.dumps(told, indent=1), err=True)
+
+
+def _named(labellers: str, assignments: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The labellers of A,B and what NAME.K=V sets for each."""
+    names = [name.strip() for name in labellers.split(",") if name.strip()]
+    if not names or len(set(names)) < len(names):
+        raise typer.BadParameter("--labeller: name each once, at least one")
+    settings: dict[str, list[str]] = {name: [] for name in names}
+    for assignment in assignments:
+        name, dot, rest = assignment.partition(".")
+        if not dot or name not in settings:
+            raise typer.BadParameter(
+                f"--set {assignment}: expected NAME.K=V, NAME one of {', '.join(names)}"
+            )
+        settings[name].append(rest)
+    return names, settings
 
 
 def _vote_files(names: list[str] | None) -> list[Path]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from annotate.encoder.decide import expected_calibration_error
 from annotate.gold import Gold
 from annotate.guideline import load as load_guideline
-from annotate.labeller import Label, Labeller, Side
+from annotate.labeller import Answer, Labeller, Side
 from sad.errors import DataError
 from sad.files import write_json
 from sad.metrics import multilabel
@@ -49,6 +49,7 @@ class Answers:
     truth: Array  # [N, L], NaN where not annotated
     named: Array  # [N, L]
     chances: Array  # [N, L]
+    unanswered: int = 0  # texts without an answer: none of their labels was found
 
 
 def average_precision(chances: Array, truth: Array) -> float:
@@ -87,13 +88,17 @@ def answers(
         on_progress(len(found), len(gold.items))
     labels = ("support",) if stance else STRATEGY_LABELS
     named, chances = (
-        np.array(column, np.float64) for column in zip(*map(_told, found), strict=True)
+        np.array(column, np.float64)
+        for column in zip(*(_told(answer, labels) for answer in found), strict=True)
     )
-    return Answers(labeller.name, labeller.model, gold, labels, truth, named, chances)
+    unanswered = sum(answer is None for answer in found)
+    return Answers(labeller.name, labeller.model, gold, labels, truth, named, chances, unanswered)
 
 
-def _told(answer: Label | Side) -> tuple[list[float], list[float]]:
+def _told(answer: Answer, labels: Sequence[str]) -> tuple[list[float], list[float]]:
     """What is named, and the chance of each label."""
+    if answer is None:
+        return [0.0] * len(labels), [0.0] * len(labels)
     if isinstance(answer, Side):
         return [float(answer.stance is Stance.SUPPORT)], [answer.support]
     names = answer.strategies.labels()
@@ -124,11 +129,14 @@ def _scored(found: Answers) -> Iterator[tuple[str, str, int, Interval]]:
         rows = known[:, place]
         truth, named = found.truth[rows, place], found.named[rows, place]
         counts = multilabel.counts(truth[:, None], named[:, None])
-        for name, reduce in _OF_LABELS.items():
+        measures = _OF_LABELS if truth.any() else {}  # without positives they say nothing
+        for name, reduce in measures.items():
             yield label, name, int(truth.sum()), _interval(counts, groups[rows], reduce)
         chances = found.chances[rows, place]
         groups_of = len(set(groups[rows]))
         for name, measure in _OF_CHANCES.items():
+            if name == "average_precision" and not truth.any():
+                continue
             value = measure(chances, truth)
             plain = Interval(value, None, None, int(rows.sum()), groups_of, 0, SEED)
             yield label, name, int(truth.sum()), plain
@@ -139,7 +147,8 @@ def _scored(found: Answers) -> Iterator[tuple[str, str, int, Interval]]:
         for name, reduce in _OF_STANCES.items():
             yield "stance", name, positives, _interval(table, groups[rows], reduce)
         return
-    some, asked = known.any(axis=1), known.any(axis=0)
+    # The means are over the labels that the gold set has positives of.
+    some, asked = known.any(axis=1), np.nansum(found.truth, axis=0) > 0
     known, groups = known[some], groups[some]
     # Of labels that are not annotated both sides are blanked, so that they count nowhere.
     truth, named = (np.where(known, side[some], 0.0) for side in (found.truth, found.named))
@@ -183,6 +192,11 @@ def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:
             for name, gold in first.items()
         },
         "labellers": {each.labeller: {"model": each.model} for each in found},
+        "unanswered": {
+            f"{each.labeller} on {each.gold.name}": each.unanswered
+            for each in found
+            if each.unanswered
+        },
         "scores": told,
     }
     write_json(out / METRICS, record)

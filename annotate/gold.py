@@ -41,7 +41,8 @@ def load(name: str) -> Gold:
     """The gold set ``name``: one of ``OURS``, or a JSONL file.
 
     A line of a file is ``{"id", "text", "strategies", "labels_annotated"}``, also with "topic",
-    "context", "group" and "stance" (1 or 0). Labels that are not annotated are not judged.
+    "context", "group" and "stance" (1 or 0). Labels that are not annotated are not judged;
+    "id" may be missing.
 
     Raises:
         DataError: a line is of another form.
@@ -57,17 +58,26 @@ def load(name: str) -> Gold:
         raise DataError(path, f"is no file, and none of: {', '.join(OURS)}")
     records = []
     for number, value in read_objects(path):
-        item(path, number, value)
-        _check(value, path, number)
-        records.append(value)
+        record = {"id": f"line-{number}", **value}
+        item(path, number, record)
+        _check(record, path, number)
+        records.append(record)
     if not records:
         raise DataError(path, "holds no line")
     return _of_records(path.stem, sha256(path), records)
 
 
 def _with_threads(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The sample's records with their thread as the group."""
-    return [record | {"group": record["topic"]} for record in records]
+    """The sample's records with their thread as the group and the turn before as context."""
+    known = {record["id"]: record for record in records}
+    parents = sample.parents()
+    return [
+        record | {
+            "group": record["topic"],
+            "context": [known[p]["text"] for p in (parents.get(name),) if p in known],
+        }
+        for name, record in known.items()
+    ]  # fmt: skip
 
 
 def _record(sentence: training.Sentence) -> dict[str, Any]:
@@ -102,10 +112,15 @@ def _of_records(name: str, digest: str, records: list[dict[str, Any]]) -> Gold:
         name=name,
         digest=digest,
         items=[item(where, number, record) for number, record in enumerate(records, 1)],
-        groups=[str(record.get("group") or record["id"]) for record in records],
+        groups=[_group(record) for record in records],
         strategies=np.array([_targets(record) for record in records], np.float64),
         stance=np.array([_side(record.get("stance")) for record in records], np.float64),
     )
+
+
+def _group(record: dict[str, Any]) -> str:
+    """The tree of a text; without one its topic, without that the text alone."""
+    return str(record.get("group") or record.get("topic") or record["id"])
 
 
 def _targets(record: dict[str, Any]) -> list[float]:

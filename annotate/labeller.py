@@ -46,12 +46,16 @@ class Side:
     support: float
 
 
+Answer = Label | Side | None
+"""What a labeller says of a text; None where it has no usable answer."""
+
+
 class Labeller(Protocol):
     """Gives every text a set of strategies, or a stance."""
 
     @property
     def name(self) -> str:
-        """Of the annotator in votes: it differs where the votes may."""
+        """Of the annotator in votes; a new version of ``best`` is the same annotator."""
 
     @property
     def source(self) -> str:
@@ -73,7 +77,7 @@ class Labeller(Protocol):
     def alone(self) -> bool:
         """Whether one of it keeps the machine, or a server, busy."""
 
-    def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:
+    def label(self, items: Sequence[Item]) -> Iterator[Answer]:
         """One answer per item, in order: ``Label`` for strategies, ``Side`` for a stance."""
 
 

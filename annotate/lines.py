@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from annotate.labeller import Item, Label, Labeller, Side
-from sad.errors import DataError
+from annotate.labeller import Answer, Item, Label, Labeller, Side
+from sad.errors import DataError, SettingsError
 from sad.files import atomic
 from sad.types import STRATEGY_LABELS
 
@@ -25,9 +25,14 @@ def label_lines(
 ) -> int:
     """Label the JSONL file ``source`` into ``out``, line by line in order; lines written.
 
+    A text that the labeller has no usable answer to gets a line with ``"answer": null``.
+
     Raises:
+        SettingsError: ``out`` is ``source``.
         DataError: a line is not ``{"id": str, "text": str, ...}``.
     """
+    if out.exists() and out.samefile(source):
+        raise SettingsError(f"{out} is the input, which is never modified; choose another --out")
     done = 0
     with atomic(out) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         items = read_items(source)
@@ -94,9 +99,11 @@ def item(path: Path, number: int, value: dict[str, Any]) -> Item:
     return Item(name, text, topic, tuple(around))
 
 
-def _line(item: Item, label: Label | Side) -> str:
+def _line(item: Item, label: Answer) -> str:
     record: dict[str, Any] = {"id": item.id}
-    if isinstance(label, Side):
+    if label is None:
+        record["answer"] = None
+    elif isinstance(label, Side):
         record["stance"] = None if label.stance is None else int(label.stance)
         record["support"] = round(label.support, 4)
     else:

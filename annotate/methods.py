@@ -102,6 +102,15 @@ def _mace(ballots: Ballots, named: NDArray[np.bool_]) -> Array:
     return np.asarray(found[not named[0]], np.float64)
 
 
+def unanimous(ballots: Ballots, _: Mapping[str, float]) -> Scored:
+    """The side that all votes take; undecided where they differ."""
+    shares = ballots.shares()
+    return Scored(np.where((shares == 0.0) | (shares == 1.0), shares, 0.5))
+
+
+OF_STANCES: dict[str, Method] = {"union": majority, "intersection": unanimous}
+"""What a method of sets is for two sides."""
+
 METHODS: dict[str, Method] = {
     "majority": majority,
     "union": union,

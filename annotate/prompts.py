@@ -17,7 +17,7 @@ from annotate import guideline
 from annotate.guideline import Entry, Guideline
 from annotate.labeller import Kind
 from annotate.votes import UNCLEAR
-from sad.lm import Choose, Message, Request, Write
+from sad.lm import MAX_TOKENS, Choose, Message, Request, Write
 from sad.types import STANCE_LABELS, STRATEGY_LABELS, Stance, Strategy
 
 VERSIONS = ("v1", "v2")
@@ -87,11 +87,18 @@ class Prompt:
         )
         return self._request(case, max_words, "", Choose(("yes", "no"), questions))
 
-    def write(self, case: Case, max_words: int = 400, *, again: bool = False) -> Request:
-        """The decisions on ``case`` as one JSON object; ``again`` after an unusable answer."""
+    def write(
+        self,
+        case: Case,
+        max_words: int = 400,
+        *,
+        max_tokens: int = MAX_TOKENS,
+        again: bool = False,
+    ) -> Request:
+        """The decisions on ``case`` as one JSON object; ``again`` after one of another form."""
         asked = _ASK_STANCE if self.kind == "stance" else _ASK_STRATEGIES
         schema = _STANCE_SCHEMA if self.kind == "stance" else _STRATEGIES_SCHEMA
-        ask = Write(json.dumps(schema), seed=int(again))
+        ask = Write(json.dumps(schema), max_tokens, seed=int(again))
         return self._request(case, max_words, asked + _AGAIN * again, ask)
 
     def _request(self, case: Case, max_words: int, asked: str, ask: Choose | Write) -> Request:

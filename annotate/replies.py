@@ -133,9 +133,9 @@ def _spans(found: Strategy, evidence: dict[str, Any], text: str) -> Iterator[Spa
 
 
 def _place(quote: Any, text: str) -> tuple[int, int] | None:
-    """Where ``quote`` stands in ``text``; white space may differ."""
-    if not isinstance(quote, str) or not quote.strip():
+    """Where ``quote``, if not blank, stands in ``text``; white space may differ."""
+    words = shown(quote).split() if isinstance(quote, str) else []
+    if not words:
         return None
-    pattern = r"\s+".join(map(re.escape, shown(quote).split()))
-    match = re.search(pattern, text)
+    match = re.search(r"\s+".join(map(re.escape, words)), text)
     return match.span() if match else None

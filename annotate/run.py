@@ -21,7 +21,8 @@ from sad.build import folder as built
 from sad.build.engine import Execution, Progress, started
 from sad.build.frames import put_parquet
 from sad.build.split import SPLITS
-from sad.build.units import Stage, folder_of
+from sad.build.units import Stage, counts_of, folder_of, write_counts
+from sad.errors import ModelError
 from sad.files import read_json, remove, sha256, told_errors, write_json
 from sad.types import STRATEGY_LABELS
 
@@ -48,6 +49,7 @@ def label_folder(
     assignments: Sequence[str] = (),
     *,
     how: Execution = Execution(),
+    allow_missing: bool = False,
     on_progress: Progress = lambda *_: None,
 ) -> list[Path]:
     """Cast the votes of the labeller ``name`` on every utterance of ``folder``; the tables written.
@@ -59,11 +61,13 @@ def label_folder(
         SettingsError: there is no such labeller, or other votes of that annotator are there.
         DataError: ``folder`` is no finished build.
         WorkerError: a worker failed or was killed; the same call resumes.
+        ModelError: the labeller has no answer to some texts, and that is not allowed; the same
+            call asks again about the parts that they are in.
     """
     folder = folder.absolute()
     shards = built.files(folder, "utterances")
     labeller = load(name, assignments)
-    heights = [pl.scan_parquet(path).select(pl.len()).collect().item() for path in shards]
+    heights = [built.read_file(path, "utterances", ["utterance_id"]).height for path in shards]
     parts = [(n, row) for n, height in enumerate(heights) for row in range(0, height, PART)]
     job = Job(folder, name, tuple(assignments), tuple(parts))
     tables = [votes.table(folder, _name(labeller.name, n, len(shards))) for n in range(len(shards))]
@@ -76,6 +80,8 @@ def label_folder(
             few = how.is_local and how.workers is None and (len(parts) <= _FEW or labeller.alone)
             with started(how, work, job, on_progress, in_process=few) as engine:
                 engine.run(stage)
+            if not allow_missing:
+                _require_answers(work, stage, labeller.name)
             with told_errors(folder):
                 _publish(job, stage, work, labeller.name, len(shards))
             seals = _voted(folder) | {labeller.name: _seal(digest, tables)}
@@ -112,14 +118,32 @@ def _digest(folder: Path, labeller: Labeller, job: Job) -> str:
 _labeller = cache(load)  # once per process: encoders are slow to load
 
 
+def usage(name: str, assignments: Sequence[str]) -> Any:
+    """What asking the language models of a labeller took in this process; None where none is."""
+    return getattr(_labeller(name, tuple(assignments)), "usage", None)
+
+
 def make(job: Job, unit: int, folder: Path) -> None:
     """Label one part; its votes in order."""
     labeller = _labeller(job.labeller, job.assignments)
     items = _items(job, *job.parts[unit])
     found = zip(items, labeller.label(items), strict=True)
-    cast = [_vote(item, answer, labeller) for item, answer in found if _is_vote(item, answer)]
-    rows = pl.DataFrame(cast, votes.VOTES)
-    put_parquet(rows, folder / _VOTES)
+    cast = [_vote(item, answer, labeller) for item, answer in found if answer is not None]
+    put_parquet(pl.DataFrame(cast, votes.VOTES), folder / _VOTES)
+    write_counts(folder, {"unanswered": len(items) - len(cast)})
+
+
+def _require_answers(work: Path, stage: Stage, name: str) -> None:
+    """Forget the parts with texts that have no answer, and raise if there are any."""
+    unanswered = [counts["unanswered"] for counts in counts_of(work, stage)]
+    for unit, n in enumerate(unanswered):
+        if n:
+            remove(folder_of(work, stage.name, unit))
+    if any(unanswered):
+        raise ModelError(
+            f"{name} has no usable answer to {sum(unanswered)} texts; the same command asks again, "
+            "with --allow-missing it goes on without (then others must vote on these)"
+        )
 
 
 def _items(job: Job, shard: int, first: int) -> list[Item]:
@@ -141,11 +165,6 @@ def _items(job: Job, shard: int, first: int) -> list[Item]:
         Item(name, text, topic, (before,) if before else ())
         for name, text, topic, before in told.iter_rows()
     ]
-
-
-def _is_vote(item: Item, answer: Label | Side) -> bool:
-    """Whether there is an answer: only a blank text has an empty set of strategies."""
-    return isinstance(answer, Side) or bool(answer.strategies) or not item.text.strip()
 
 
 def _vote(item: Item, answer: Label | Side, labeller: Labeller) -> dict[str, Any]:
@@ -179,7 +198,7 @@ def _publish(job: Job, stage: Stage, work: Path, name: str, shards: int) -> None
     """
     for shard in range(shards):
         mine = [
-            pl.read_parquet(folder_of(work, stage.name, unit) / _VOTES)
+            pl.read_parquet(folder_of(work, stage.name, unit) / _VOTES, glob=False)
             for unit, (number, _) in enumerate(job.parts)
             if number == shard
         ]

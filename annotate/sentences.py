@@ -11,9 +11,10 @@ from sad.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from spacy.language import Language
-    from spacy.tokens import Doc, Span
+    from spacy.tokens import Doc
 
 _PARAGRAPH = re.compile(r"[^\n]+")
+_OPENS = re.compile(r"[.?!…][^\w\s]*\s+([^\w\s]+)$")
 # The tokeniser takes quadratic time on both; what it is given instead is as long.
 _SIGNS = re.compile(r"(?:[^\w\s]|_){16,}")
 _UNBROKEN = re.compile(r"\S{128,}")
@@ -67,21 +68,26 @@ def _smoothed(run: re.Match[str]) -> str:
     return run[0][:_KEPT] + "x" * (len(run[0]) - 2 * _KEPT) + run[0][-_KEPT:]
 
 
-def bounds(offset: int, sentence: Span) -> tuple[int, int] | None:
-    """Where ``sentence`` of a paragraph at ``offset`` begins and ends; None if nothing is in it.
-
-    White space around it is left out; a sentence holds at least one letter or digit.
-    """
-    text = sentence.text
-    if not any(map(str.isalnum, text)):
-        return None
-    stripped = text.strip()
-    start = offset + sentence.start_char + len(text) - len(text.lstrip())
-    return start, start + len(stripped)
-
-
 def split(texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
-    """For each text where its sentences begin and end, in code points."""
+    """For each text where its sentences begin and end, in code points.
+
+    White space around a sentence is left out, and it holds at least one letter or digit.
+    """
     for text in paragraphs(texts):
-        places = (bounds(offset, sentence) for offset, doc in text for sentence in doc.sents)
-        yield [place for place in places if place]
+        yield [place for offset, doc in text for place in _places(offset, doc)]
+
+
+def _places(offset: int, doc: Doc) -> Iterator[tuple[int, int]]:
+    """Where the sentences of a paragraph at ``offset`` begin and end."""
+    begin, opening = 0, False
+    for sentence in doc.sents:
+        start = begin if opening else sentence.start_char
+        text = doc.text[start : sentence.end_char]
+        # The sentencizer leaves the signs that open a sentence to the one before.
+        opens = _OPENS.search(text.rstrip()) if sentence.end < len(doc) else None
+        opening = opens is not None
+        if opens:
+            begin, text = start + opens.start(1), text[: opens.start(1)]
+        if any(map(str.isalnum, text)):
+            start += len(text) - len(text.lstrip())
+            yield offset + start, offset + start + len(text.strip())

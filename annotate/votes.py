@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ VOTES: dict[str, Any] = {
 GUIDELINE_VERSION = guideline.load().version
 
 SOURCES = ("gold", "crowd", "simulated", "llm", "model", "heuristic")
+_SHARD = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<of>\d{5})")
 UNCLEAR = "unclear"
 """A stance vote that no side can be told; it is kept, and counts as no side."""
 _CLOSED = {"stance": (*STANCE_LABELS, UNCLEAR), "strategies": STRATEGY_LABELS}
@@ -72,11 +74,19 @@ def files(folder: Path) -> list[Path]:
     """The vote tables of the built ``folder``.
 
     Raises:
-        DataError: there is no finished build in ``folder``.
+        DataError: there is no finished build in ``folder``, or a table of several is missing.
     """
     built.require_built(folder)
     there = (folder / "votes").glob("*")
-    return sorted(path for path in there if path.suffix in (".parquet", ".jsonl"))
+    found = sorted(path for path in there if path.suffix in (".parquet", ".jsonl"))
+    for path in found:
+        if shard := _SHARD.fullmatch(path.stem):
+            name, of = shard["name"], int(shard["of"])
+            for number in range(of):
+                other = table(folder, f"{name}-{number:05d}-of-{of:05d}")
+                if not other.exists():
+                    raise DataError(other, f"is missing; label again by {name}")
+    return found
 
 
 def texts(folder: Path) -> pl.DataFrame:
@@ -145,6 +155,10 @@ def _read_one(path: Path) -> pl.DataFrame:
         _refuse(path, rows.filter(pl.col(column).is_null()), f"a vote without {column}")
     _refuse(path, rows.filter(~pl.col("kind").is_in(list(_CLOSED))), "no kind of vote", "kind")
     _refuse(path, rows.filter(~pl.col("source").is_in(SOURCES)), "no source of votes", "source")
+    chance = pl.col("confidence")
+    _refuse(path, rows.filter(~chance.is_between(0, 1)), "a confidence is none from 0 to 1")
+    odd = pl.col("annotator").str.contains(r"[\x00-\x1f\x7f-\x9f]") | (pl.col("annotator") == "")
+    _refuse(path, rows.filter(odd), "the name of an annotator has signs of control, or none")
     for kind, closed in _CLOSED.items():
         cast = rows.filter(pl.col("kind") == kind)
         values = cast.explode("value", empty_as_null=False, keep_nulls=False)

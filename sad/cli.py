@@ -6,6 +6,7 @@ Groups of commands come from entry points named ``sad.commands`` and are importe
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -168,7 +169,8 @@ def _usage(error: typer.exceptions.TyperException) -> str:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"sad: {' '.join(message.split())}\n")
+    shown = re.sub(r"[\x00-\x1f\x7f-\x9f]", "\ufffd", " ".join(message.split()))
+    sys.stderr.write(f"sad: {shown}\n")
     sys.exit(code)
 
 

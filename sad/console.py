@@ -50,7 +50,8 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
 
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        TextColumn("{task.description:<18}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TimeElapsedColumn(),
     )  # fmt: skip
     bars: dict[str, Any] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -61,7 +62,7 @@ def stage_bars() -> Iterator[Callable[[str, int, int], None]]:
                     progress.stop_task(bar)
                 bars[stage] = progress.add_task(stage, total=of or None)
                 if not console.is_terminal:
-                    console.print(f"{stage} ...")
+                    console.print(f"{stage} ...", markup=False)
             progress.update(bars[stage], completed=done)
 
         yield tell
@@ -84,7 +85,7 @@ def print_rows(title: str, header: Sequence[str], rows: Iterable[Sequence[str]])
     for place, name in enumerate(header):
         table.add_column(name, justify="right" if place else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(_safe(cell)) for cell in row))
     console().print(table)
 
 

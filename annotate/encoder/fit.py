@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from annotate.encoder.net import Encoder, fast_bf16
+from annotate.encoder.net import Encoder, device, fast_bf16
 from annotate.encoder.rows import Row, matrix
 from sad.settings import Settings
 
@@ -53,7 +53,7 @@ def fit(
     torch.manual_seed(settings.seed)
     if encoder.shape.mode == "frozen":
         return _fit_head(encoder, rows, settings, on_progress)
-    targets = torch.from_numpy(matrix(rows))
+    targets = torch.from_numpy(matrix(rows)).to(device())
     loss_of = _Loss(targets, settings.class_weight)
     steps = settings.epochs * -(-len(rows) // settings.batch_size)
     optimizer, schedule = _optimizer(encoder.net, settings, steps)
@@ -81,8 +81,7 @@ def fit(
 
 def autocast() -> Any:
     """Brain floats where this processor multiplies them fast, else nothing."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.autocast(device, torch.bfloat16, enabled=fast_bf16())
+    return torch.autocast(device(), torch.bfloat16, enabled=fast_bf16())
 
 
 def batches(texts: Sequence[tuple[str, str]], size: int, rng: random.Random) -> Iterator[list[int]]:
@@ -150,7 +149,7 @@ def _fit_head(
     shown = [_shown(row, settings, rng) for row in rows]
     with torch.inference_mode():
         pooled = run(encoder, shown, encoder.net.pooled, on_progress)
-    states, targets = torch.from_numpy(pooled), torch.from_numpy(matrix(rows))
+    states, targets = (torch.from_numpy(x).to(device()) for x in (pooled, matrix(rows)))
     loss_of, epochs = _Loss(targets, settings.class_weight), 10 * settings.epochs
     steps = epochs * -(-len(rows) // settings.batch_size)
     optimizer, schedule = _optimizer(encoder.net, settings, steps)
@@ -183,7 +182,7 @@ def run(
         for places, group in encoder.groups(texts):
             for start in range(0, len(places), size):
                 batch = {name: rows[start : start + size] for name, rows in group.items()}
-                told = what(batch).float().numpy()
+                told = what(batch).float().cpu().numpy()
                 for place, row in zip(places[start : start + size], told, strict=True):
                     found[place] = row
                 done += len(told)

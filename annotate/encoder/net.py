@@ -57,6 +57,10 @@ class Net(nn.Module):  # type: ignore[misc]
             nn.Dropout(dropout), nn.Linear(_HIDDEN, n_labels),
         )  # fmt: skip
 
+    def dtype(self) -> torch.dtype:
+        """In which the backbone computes."""
+        return next(self.backbone.parameters()).dtype
+
     def pooled(self, batch: dict[str, Tensor]) -> Tensor:
         """Mean and maximum over the tokens: [N, 2 H]."""
         states = self.backbone(**batch).last_hidden_state.float()
@@ -82,8 +86,9 @@ class Encoder:
     record: dict[str, Any]
 
     def tokens(self, texts: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
-        """The padded batch of ``texts`` (text, around)."""
-        return dict(self._tokenized(texts, padding=True, return_tensors="pt"))
+        """The padded batch of ``texts`` (text, around), on the device of the network."""
+        found = self._tokenized(texts, padding=True, return_tensors="pt")
+        return {key: rows.to(device()) for key, rows in found.items()}
 
     def groups(self, texts: Sequence[tuple[str, str]]) -> Iterator[tuple[list[int], Any]]:
         """The places of all ``texts`` of one length in tokens, and their batch: no padding.
@@ -95,7 +100,13 @@ class Encoder:
         for place, ids in enumerate(found["input_ids"]):
             places.setdefault(len(ids), []).append(place)
         for _, same in sorted(places.items()):
-            yield same, {key: torch.tensor([rows[i] for i in same]) for key, rows in found.items()}
+            yield (
+                same,
+                {
+                    key: torch.tensor([rows[i] for i in same], device=device())
+                    for key, rows in found.items()
+                },
+            )
 
     def _tokenized(self, texts: Sequence[tuple[str, str]], **more: Any) -> Any:
         """Of a pair that is too long, the longer part is cut first."""
@@ -128,7 +139,7 @@ def create(
     elif shape.mode == "frozen":
         backbone.requires_grad_(False)
     net = Net(backbone, backbone.config.hidden_size, len(shape.labels), dropout)
-    return Encoder(net, tokenizer, shape, {})
+    return Encoder(net.to(device()), tokenizer, shape, {})
 
 
 def trained_weights(encoder: Encoder) -> dict[str, Tensor]:
@@ -165,6 +176,7 @@ def save(
 
     with atomic_folder(folder) as temporary:
         save_file(weights, temporary / WEIGHTS)
+        (temporary / WEIGHTS).chmod(0o644)
         if encoder.shape.mode == "full":
             encoder.net.backbone.config.save_pretrained(temporary / BACKBONE)
             encoder.tokenizer.save_pretrained(temporary / BACKBONE)
@@ -206,6 +218,11 @@ def _recorded(path: Path) -> tuple[Shape, dict[str, Any]]:
     return shape, record
 
 
+def device() -> str:
+    """``cuda`` where there is a GPU, else ``cpu``. Never run on a GPU by us."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def fast_bf16() -> bool:
     """Whether this machine multiplies brain floats fast."""
     return torch.cuda.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
@@ -229,7 +246,8 @@ def _backbone(shape: Shape, own: Path | None) -> tuple[Any, Any]:
         if own:  # a fully trained encoder keeps all weights in its file
             return AutoModel.from_config(config), tokenizer
         with _quiet():
-            return AutoModel.from_pretrained(source, config=config, dtype=dtype), tokenizer
+            options = {"config": config, "dtype": dtype, "use_safetensors": True}
+            return AutoModel.from_pretrained(source, **options), tokenizer
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
         raise ModelError(f"backbone {source}: cannot be loaded ({reason})") from None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate import training
+from annotate import gold, training
+from annotate.labeller import Item, Kind
 from sad.errors import DataError
 from sad.types import STRATEGY_LABELS, Stance
 
@@ -58,60 +57,33 @@ def stances_of_training(sentences: Iterable[training.Sentence]) -> list[Row]:
     return rows
 
 
-def read(path: Path, kind: str) -> list[Row]:
-    """The rows of a JSONL file.
-
-    A line is ``{"text": str, "strategies": [...], "labels_annotated": [...], "topic": str,
-    "context": str, "group": str}``; of the last four each may be missing. For ``kind`` stance it
-    is ``{"text": str, "topic": str, "stance": 0 or 1}``.
+def read(path: Path, kind: Kind) -> list[Row]:
+    """The rows of a gold file (``annotate.gold.load``) that say anything of ``kind``.
 
     Raises:
-        DataError: a line is of another form.
+        DataError: a line is of another form, or none says anything of ``kind``.
     """
-    rows = []
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                rows.append(_row(_object(path, number, line), kind, path, number))
+    known = gold.load(str(path))
+    table = known.strategies if kind == "strategies" else known.stance[:, None]
+    rows = [
+        Row(
+            item.text,
+            _around(item, kind),
+            tuple(None if np.isnan(t) else float(t) for t in row),
+            group,
+        )
+        for item, row, group in zip(known.items, table, known.groups, strict=True)
+        if item.text.strip() and not np.isnan(row).all()
+    ]
     if not rows:
-        raise DataError(path, "holds no line to learn from")
+        raise DataError(path, f"holds no {kind} to learn from")
     return rows
 
 
-def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(path, f"is not JSON ({error})", line=number) from None
-    text = value.get("text") if isinstance(value, dict) else None
-    if not isinstance(text, str) or not text.strip():
-        raise DataError(path, 'expected {"text": ..., ...}', line=number)
-    return value
-
-
-def _row(value: dict[str, Any], kind: str, path: Path, number: int) -> Row:
-    for field in ("topic", "context", "group"):
-        if not isinstance(value.get(field) or "", str):
-            raise DataError(path, "expected a string", line=number, field=field)
-    text, topic = value["text"], value.get("topic") or ""
-    group = value.get("group") or topic or text
+def _around(item: Item, kind: Kind) -> str:
     if kind == "stance":
-        if value.get("stance") not in (0, 1):
-            raise DataError(path, "expected 0 or 1", line=number, field="stance")
-        return Row(text, topic, (float(value["stance"]),), group)
-    known = _labels(value, "labels_annotated", path, number, STRATEGY_LABELS)
-    named = _labels(value, "strategies", path, number, None)
-    targets = tuple(float(label in named) if label in known else None for label in STRATEGY_LABELS)
-    return Row(text, around(topic, value.get("context") or ""), targets, group)
-
-
-def _labels(
-    value: dict[str, Any], field: str, path: Path, number: int, default: Sequence[str] | None
-) -> list[str]:
-    found = value.get(field, default)
-    if not isinstance(found, list | tuple) or any(label not in STRATEGY_LABELS for label in found):
-        raise DataError(path, f"expected labels of {STRATEGY_LABELS}", line=number, field=field)
-    return list(found)
+        return item.topic
+    return around(item.topic, item.context[-1] if item.context else "")
 
 
 def matrix(rows: Sequence[Row]) -> Array:

@@ -108,7 +108,8 @@ def _divided(settings: TrainSettings) -> tuple[list[Row], list[Row]]:
         if unknown := sorted(set(settings.validation_batches) - known):
             raise SettingsError(f"no batch {unknown[0]!r}; there are: {', '.join(sorted(known))}")
         rows_of = of_training if settings.kind == "strategies" else stances_of_training
-        kept = [s for s in training.load() if not (settings.held_out and training.held_out(s))]
+        kept = training.load()
+        kept = training.learnt_from(kept) if settings.held_out else kept
         if settings.validation_batches:
             apart = set(settings.validation_batches)
             learn = rows_of([s for s in kept if s.batch not in apart])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import compress
 from pathlib import Path
@@ -30,7 +31,10 @@ class Trained:
     def __init__(self, folder: Path, batch_size: int) -> None:
         self._encoder = net.load(folder)
         self.kind, self.decision = _decisions(self._encoder, folder / net.RECORD)
-        self.digest = sha256(folder / net.WEIGHTS)[:16]
+        parts = [sha256(folder / name) for name in (net.WEIGHTS, net.RECORD)]
+        # Brain floats move scores by a hundredth: other machines are another model.
+        parts.append(str(self._encoder.net.dtype()))
+        self.digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
         self._batch_size = batch_size
 
     def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from annotate.encoder.use import Trained
+from annotate.encoder import trained
 from annotate.labeller import Item, Kind, Label, Labeller, Side
 from sad.settings import Settings as BaseSettings
 
@@ -33,7 +33,7 @@ class Best:
     alone = False
 
     def __init__(self, settings: Settings) -> None:
-        self._trained = Trained(FOLDER, settings.batch_size)
+        self._trained = trained(FOLDER, settings.batch_size)
         self.model = self._trained.digest
 
     def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from annotate.encoder.use import Trained
+from annotate.encoder import trained
 from annotate.labeller import Item, Label, Labeller, Side
 from sad.errors import SettingsError
 from sad.settings import Settings as BaseSettings
@@ -30,7 +30,7 @@ class Encoder:
     alone = False
 
     def __init__(self, settings: Settings) -> None:
-        self._trained = Trained(Path(settings.folder), settings.batch_size)
+        self._trained = trained(Path(settings.folder), settings.batch_size)
         self.kind = self._trained.kind
         self.model = self._trained.digest
         self.name = f"encoder-{self.model[:8]}"

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from annotate.asking import Asking, AskSettings, digest, signature, voters
-from annotate.labeller import Item, Kind, Label, Side
+from annotate.labeller import Answer, Item, Kind
 from annotate.prompts import Case
 from annotate.replies import Verdict, vote
 
@@ -49,11 +49,11 @@ class Llm:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What was asked and what it cost, so far."""
+        """What was asked, how fast and at what cost, so far (``Asking.usage``)."""
         return self._asking.usage()
 
-    def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:
-        """One answer per item, in order (see ``Asking.label``)."""
+    def label(self, items: Sequence[Item]) -> Iterator[Answer]:
+        """One answer per item, in order; None where there is no usable one (``Asking.label``)."""
         return self._asking.label(items)
 
     def _decide(self, cases: Sequence[Case]) -> list[Verdict | None]:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from annotate.asking import Asking, AskSettings, digest, signature, voters, with_proposals
-from annotate.labeller import Item, Kind, Label, Side
+from annotate.labeller import Answer, Item, Kind, Label
 from annotate.prompts import Case, named
 from annotate.replies import Verdict, vote
 from annotate.votes import UNCLEAR
@@ -72,11 +72,11 @@ class LlmRefined:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """What was asked and what it cost, so far."""
+        """What was asked, how fast and at what cost, so far (``Asking.usage``)."""
         return self._asking.usage()
 
-    def label(self, items: Sequence[Item]) -> Iterator[Label | Side]:
-        """One answer per item, in order (see ``Asking.label``)."""
+    def label(self, items: Sequence[Item]) -> Iterator[Answer]:
+        """One answer per item, in order; None where there is no usable one (``Asking.label``)."""
         return self._asking.label(items)
 
     def _decide(self, cases: Sequence[Case]) -> list[Verdict | None]:

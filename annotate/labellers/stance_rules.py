@@ -14,8 +14,8 @@ from annotate.labeller import Item, Kind, Labeller, Side
 from sad.settings import Settings as BaseSettings
 from sad.types import Stance
 
-CALIBRATION = {"first": 0.968, "agrees": 0.75, "reply": 0.441}
-"""P(support) by rule; measured on the sample's gold (n = 421) with one added to each count.
+CALIBRATION = {"first": 0.85, "agrees": 0.75, "reply": 0.4402}
+"""P(support) by rule; measured on the sample's gold (n = 431) with one added to each count.
 
 It is our own small text, and two comments agree in it: an order of rules more than a probability.
 A test measures it again.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from annotate.labeller import Item, Kind, Label, Labeller, load
+from annotate.labeller import Answer, Item, Kind, Label, Labeller, load
 from sad.errors import DataError, SettingsError
 from sad.files import read_json, sha256
 from sad.settings import Settings as BaseSettings
@@ -45,36 +45,35 @@ class Weak:
 
     def __init__(self, settings: Settings) -> None:
         path = Path(settings.rates) if settings.rates else RATES
-        rates = read_json(path)
-        if lacking := [name for name in settings.labellers if name not in rates["labellers"]]:
-            raise SettingsError(
-                f"labeller weak: {path} has no rates of {lacking[0]}; "
-                f"python -m annotate.calibration {' '.join(settings.labellers)} writes them"
-            )
-        try:
-            self._prior = [_logit(rates["prior"][s.label]) for s in Strategy]
-            self._weights = [
-                [_weights(*rates["labellers"][name][s.label]) for s in Strategy]
-                for name in settings.labellers
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(path, f"is not a file of rates ({error!r})") from None
-        self._others = [load(name) for name in settings.labellers]
+        names = settings.labellers
+        if len(set(names)) < len(names):
+            raise SettingsError(f"labeller weak: name each labeller once, not {names}")
+        self._prior, self._weights = _read(path, names)
+        self._others = [load(name) for name in names]
+        if other := [name for name, by in zip(names, self._others, strict=True)
+                     if by.kind != self.kind]:  # fmt: skip
+            raise SettingsError(f"labeller weak: {other[0]} gives no strategies")
         self.name = f"weak-{'-'.join(settings.labellers)}"
         self.model = sha256(path)[:16]
 
-    def label(self, items: Sequence[Item]) -> Iterator[Label]:
+    def label(self, items: Sequence[Item]) -> Iterator[Answer]:
         """One label per item, in order."""
         for item, *given in zip(
             items, *(other.label(items) for other in self._others), strict=True
         ):
-            labels = [label for label in given if isinstance(label, Label)]
-            yield self._combined(labels) if item.text.strip() else labels[0]
+            blank = Label(NO_STRATEGY, (0.0,) * len(Strategy), ())
+            yield self._combined(given) if item.text.strip() else blank
 
-    def _combined(self, labels: Sequence[Label]) -> Label:
+    def _combined(self, given: Sequence[Answer]) -> Label | None:
+        """The likely strategies; who has no answer says nothing."""
         odds = list(self._prior)
-        for label, weights in zip(labels, self._weights, strict=True):
+        labels = [label for label in given if isinstance(label, Label)]
+        if not labels:
+            return None
+        for label, weights in zip(given, self._weights, strict=True):
             for place, strategy in enumerate(Strategy):
+                if not isinstance(label, Label):
+                    continue
                 named, silent = weights[place]
                 odds[place] += named if strategy in label.strategies else silent
         likely = [s for s, x in zip(Strategy, odds, strict=True) if x > 0]
@@ -84,6 +83,22 @@ class Weak:
             span for label in labels for span in label.spans if span.label in found
         )
         return Label(found or NO_STRATEGY, tuple(round(_sigmoid(x), 4) for x in odds), tuple(spans))
+
+
+def _read(path: Path, names: Sequence[str]) -> tuple[list[float], list[list[tuple[float, float]]]]:
+    """The log-odds of each strategy, and per labeller and strategy what its votes add."""
+    rates = read_json(path)
+    try:
+        if lacking := [name for name in names if name not in rates["labellers"]]:
+            raise SettingsError(
+                f"labeller weak: {path} has no rates of {lacking[0]}; "
+                f"python -m annotate.calibration {' '.join(names)} writes them"
+            )
+        prior = [_logit(rates["prior"][s.label]) for s in Strategy]
+        own = [rates["labellers"][name] for name in names]
+        return prior, [[_weights(*each[s.label]) for s in Strategy] for each in own]
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise DataError(path, f"is not a file of rates between 0 and 1 ({error!r})") from None
 
 
 def _weights(sensitivity: float, specificity: float) -> tuple[float, float]:

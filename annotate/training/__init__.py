@@ -20,6 +20,13 @@ HELD_OUT_BATCHES = ("08", "12")
 """One of single sentences, one of whole texts: nothing that ships ever learnt from them."""
 _HELD_OUT_TOPICS = 0.1  # share of the topics of the other batches, likewise
 
+_ALIKE = 0.6  # of the carrying words of the shorter topic
+_COMMON = frozenset(
+    """a all an and any are as at be by can do does for from has have in into is it its more must no
+    not of on or should than that the their them they this to was were which who with would
+    people countries country government state law new made make use used public""".split()  # noqa: SIM905
+)
+
 REGISTERS = {"f": "forum", "m": "formal", "s": "spoken"}
 
 _LINE = re.compile(
@@ -63,6 +70,31 @@ def held_out(sentence: Sentence) -> str | None:
         return "batches"
     digest = hashlib.sha256(sentence.topic.encode()).digest()
     return "topics" if int.from_bytes(digest[:4], "big") < _HELD_OUT_TOPICS * 2**32 else None
+
+
+def learnt_from(sentences: Iterable[Sentence]) -> list[Sentence]:
+    """Those of ``sentences`` that may be learnt from: neither held out, nor near what is.
+
+    Near are the topics that say nearly what a held-out one says, and sentences that repeat a
+    held-out one.
+    """
+    given = list(sentences)
+    apart = [sentence for sentence in given if held_out(sentence)]
+    texts = {sentence.text.casefold() for sentence in apart}
+    topics = {sentence.topic for sentence in given}
+    kept_apart = [_words(topic) for topic in {sentence.topic for sentence in apart}]
+    near = {t for t in topics if any(_alike(_words(t), other) for other in kept_apart)}
+    return [s for s in given if s.topic not in near and s.text.casefold() not in texts]
+
+
+def _words(topic: str) -> frozenset[str]:
+    """The words that carry a topic, without their endings."""
+    found = re.findall(r"[a-z]+", topic.lower())
+    return frozenset(word[:5] for word in found if word not in _COMMON)
+
+
+def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return bool(one and other) and len(one & other) >= _ALIKE * min(len(one), len(other))
 
 
 def utterances(sentences: Iterable[Sentence]) -> list[list[Sentence]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections import Counter, defaultdict
@@ -40,8 +41,9 @@ def near_duplicates(sentences: Sequence[Sentence]) -> list[str]:
     for place, words in enumerate(sets):
         # Of two sets that share so much, one of the rarest words of each is in the other.
         rare = sorted(words, key=lambda word: (frequency[word], word))
-        prefix = rare[: len(words) - int(LIKE * len(words)) + 1]
-        near = {other for word in prefix for other in bearers[word]}
+        least = LIKE * len(words)
+        prefix = rare[: len(words) - math.ceil(least) + 1]
+        near = {i for word in prefix for i in bearers[word] if len(sets[i]) >= least}
         if any(len(words & sets[i]) >= LIKE * len(words | sets[i]) for i in near):
             found.append(sentences[place].id)
         for word in prefix:

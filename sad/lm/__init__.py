@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from sad.lm.cache import Cached
     from sad.lm.settings import LmSettings
 
+MAX_TOKENS = 1024
+"""Tokens that an answer may take, unless told otherwise."""
+
 Role = Literal["system", "user", "assistant"]
 
 
@@ -52,7 +55,7 @@ class Write:
     """Asks for a text under ``schema``, a JSON schema written as JSON."""
 
     schema: str
-    max_tokens: int = 512
+    max_tokens: int = MAX_TOKENS
     temperature: float = 0.0
     seed: int = 0
 
@@ -75,7 +78,8 @@ class Answer:
     """What came back.
 
     ``logprobs`` [Q][O] (nats) answer a ``Choose``, ``text`` a ``Write``. A ``fault`` says why this
-    one request has no answer (too long, refused for its content); others may have theirs.
+    one request has no answer (too long, refused for its content); others may have theirs. One that
+    was ``cut_off`` at its ``max_tokens`` is a fault whose ``text`` is what there is of it.
     """
 
     model: str
@@ -84,6 +88,7 @@ class Answer:
     tokens_in: int = 0
     tokens_out: int = 0
     fault: str | None = None
+    cut_off: bool = False
     cached: bool = False
 
 

@@ -112,7 +112,10 @@ def read_answer(model: str, fields: dict[str, Any]) -> Answer:
 
 @dataclass(slots=True)
 class Usage:
-    """What was asked of a model, and what it cost; tokens and seconds are of fresh answers."""
+    """What was asked of a model, and what it cost.
+
+    Tokens and seconds are of fresh answers; of faults too, which are paid as well.
+    """
 
     answered: int = 0
     cached: int = 0
@@ -125,26 +128,32 @@ class Usage:
 
     @property
     def price(self) -> float | None:
-        """The price of the fresh answers, None where no price per token is set."""
+        """The price of what is fresh, None where no price per token is set."""
         if self.price_in is None and self.price_out is None:
             return None
         paid = self.tokens_in * (self.price_in or 0) + self.tokens_out * (self.price_out or 0)
         return paid / 1e6
 
     def report(self) -> dict[str, Any]:
-        """The counts and the price as plain values."""
-        return asdict(self) | {"price": self.price}
+        """The counts, the price and, of fresh answers, the rates as plain values."""
+        rates = {
+            "requests_per_second": self._per_second(self.answered),
+            "tokens_per_second": self._per_second(self.tokens_in + self.tokens_out),
+        }
+        return asdict(self) | {"price": self.price} | rates
+
+    def _per_second(self, n: int) -> float | None:
+        return n / self.seconds if self.seconds else None
 
     def add(self, answer: Answer) -> None:
         """Count ``answer``."""
         if answer.cached:
             self.cached += 1
-        elif answer.fault:
-            self.faults += 1
-        else:
-            self.answered += 1
-            self.tokens_in += answer.tokens_in
-            self.tokens_out += answer.tokens_out
+            return
+        self.faults += bool(answer.fault)
+        self.answered += not answer.fault
+        self.tokens_in += answer.tokens_in
+        self.tokens_out += answer.tokens_out
 
 
 class Cached:
@@ -167,21 +176,20 @@ class Cached:
             places.setdefault(request.digest(self.id), []).append(place)
         known = self._cache.get(places) if self._cache else {}
         for key, answer in known.items():
-            yield from self._counted(answer, places[key])
+            self.usage.add(answer)
+            yield from ((place, answer) for place in places[key])
         fresh = [key for key in places if key not in known]
         if fresh:
             asked = [requests[places[key][0]] for key in fresh]
             for number, answer in self._timed(asked, fresh):
-                yield from self._counted(answer, places[fresh[number]])
-
-    def _counted(self, answer: Answer, places: list[int]) -> Iterator[Placed]:
-        self.usage.add(answer)
-        return ((place, answer) for place in places)
+                yield from ((place, answer) for place in places[fresh[number]])
 
     def _timed(self, requests: list[Request], keys: list[str]) -> Iterator[Placed]:
-        """The model's answers, each kept under its key; the waiting is measured."""
+        """The model's answers, each counted and kept under its key; the waiting is measured."""
 
         def keep(answers: Sequence[Placed]) -> None:
+            for _, answer in answers:  # here, as those that a stop leaves behind are paid too
+                self.usage.add(answer)
             good = [(keys[number], answer) for number, answer in answers if not answer.fault]
             if self._cache and good:
                 self._cache.put(good)
@@ -189,8 +197,10 @@ class Cached:
         with closing(self._model.answer(requests, keep)) as answers:  # type: ignore[type-var]
             while True:
                 start = time.perf_counter()
-                placed = next(answers, None)
-                self.usage.seconds += time.perf_counter() - start
+                try:
+                    placed = next(answers, None)
+                finally:
+                    self.usage.seconds += time.perf_counter() - start
                 if placed is None:
                     return
                 yield placed

@@ -117,14 +117,11 @@ class LocalModel:
             todo.sort(key=lambda one: (one[2], len(one[1])))
         for limit, alike in groupby(todo, key=lambda one: one[2]):
             for batch in _parts(list(alike), self._batch_size):
-                texts = self._written([tokens for _, tokens, _ in batch], limit)
-                yield [
-                    (place, Answer(self.id, text, tokens_in=len(tokens), tokens_out=n))
-                    for (place, tokens, _), (text, n) in zip(batch, texts, strict=True)
-                ]
+                answers = self._written([tokens for _, tokens, _ in batch], limit)
+                yield [(one[0], answer) for one, answer in zip(batch, answers, strict=True)]
 
-    def _written(self, prompts: list[list[int]], limit: int) -> list[tuple[str, int]]:
-        """The greedy continuation of each prompt, and its number of tokens."""
+    def _written(self, prompts: list[list[int]], limit: int) -> list[Answer]:
+        """The greedy continuation of each prompt."""
         import torch
         from transformers import GenerationConfig
 
@@ -144,9 +141,12 @@ class LocalModel:
             )
         stop = set(ends if isinstance(ends, list) else [ends])
         found = []
-        for row in out[:, width:].tolist():
-            n = next((i for i, token in enumerate(row) if token in stop), len(row))
-            found.append((self._tokenizer.decode(row[:n], skip_special_tokens=True), n))
+        for prompt, row in zip(prompts, out[:, width:].tolist(), strict=True):
+            end = next((i for i, token in enumerate(row) if token in stop), None)
+            n = len(row) if end is None else end
+            text = self._tokenizer.decode(row[:n], skip_special_tokens=True)
+            fault = f"cut off after {n:,} tokens" if end is None else None
+            found.append(Answer(self.id, text, (), len(prompt), n, fault, cut_off=end is None))
         return found
 
     def _rendered(self, messages: Sequence[Message]) -> str:

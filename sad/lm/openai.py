@@ -11,7 +11,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sad.errors import MissingExtraError, ModelError
 from sad.lm import Answer, Keep, Placed, Request, Write, keep_none
@@ -27,7 +27,9 @@ Arrived = queue.SimpleQueue[list[Placed] | BaseException | None]
 
 
 class ServedModel:
-    """The model ``name`` of one or more servers. Its id is its name: the same on all of them.
+    """The model ``name`` of one or more servers, the same on all of them.
+
+    Its id is NAME, or NAME@REVISION where the settings give a revision.
 
     Raises:
         ModelError: no name is given.
@@ -40,10 +42,11 @@ class ServedModel:
         try:
             import openai  # noqa: F401
         except ImportError:
-            raise MissingExtraError("llm", "openai") from None
+            raise MissingExtraError("labels", "openai") from None
         if not name:
             raise ModelError(f"{urls[0]} names no model; write {urls[0].rstrip('/')}#NAME")
-        self.id = name
+        self.id = f"{name}@{settings.revision}" if settings.revision else name
+        self._name = name
         self._settings = settings
         self._servers = [Server(url.rstrip("/"), settings) for url in urls]
 
@@ -57,7 +60,7 @@ class ServedModel:
         asked = [(request, request.ask) for request in requests if isinstance(request.ask, Write)]
         if len(asked) < len(requests):
             raise ModelError(f"{self.id} is served: it can write, but not choose by log-likelihood")
-        run = _Run(self.id, self._servers, self._settings, asked, keep)
+        run = _Run(self.id, self._name, self._servers, self._settings, asked, keep)
         thread = threading.Thread(target=run.start, name=f"lm {self.id}", daemon=True)
         thread.start()
         try:
@@ -74,7 +77,8 @@ class ServedModel:
 class _Run:
     """The requests of one call of ``answer`` on their way."""
 
-    model: str
+    model: str  # its id
+    name: str  # what the servers call it
     servers: list[Server]
     settings: LmSettings
     requests: Sequence[tuple[Request, Write]]
@@ -148,7 +152,8 @@ class _Run:
         for _ in range(self.settings.tries):
             server = await servers.next()
             try:
-                return place, await server.ask(self.model, request.messages, ask, key)
+                answer = await server.ask(self.name, request.messages, ask, key)
+                return place, replace(answer, model=self.model)
             except ServerError as error:
                 failure = error
             except RefusedError as error:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ FORMS = ("json_schema", "json_object", "text")
 """Ways to ask for JSON, best first; a server that refuses one is asked in the next."""
 
 _LONGEST_REST = 60.0  # seconds, unless the server says how long
+_LONGEST_TOLD = 600.0  # seconds, whatever the server says
 _CHECK_SECONDS = 10.0
 _AGAIN = (408, 409, 425, 429)  # and 5xx: another try may succeed
 
@@ -61,7 +63,7 @@ class Server:
         if self._client is None:
             self._client = openai.AsyncOpenAI(
                 base_url=self.url,
-                api_key=self._key(),
+                api_key=self._key() or "none",  # the client wants one, servers of one's own do not
                 timeout=self.settings.timeout,
                 max_retries=0,  # retries are here, where another server may take over
             )
@@ -128,7 +130,7 @@ class Server:
             except ValueError as error:
                 raise self._failed(f"answers no JSON ({_line(error)})", began) from error
             else:
-                answer = self._read(done, model, began)
+                answer = self._read(done, model, ask, began)
                 self._form, self._failures = max(self._form, form), 0
                 return answer
 
@@ -144,19 +146,24 @@ class Server:
         )
         return done
 
-    def _read(self, done: ChatCompletion, model: str, began: float) -> Answer:
-        """The answer in ``done``, which the client has not validated."""
+    def _read(self, done: ChatCompletion, model: str, ask: Write, began: float) -> Answer:
+        """The answer in ``done``, which the client has not validated; a fault may have its cost."""
         try:
             choice = done.choices[0]
-            text, filtered = choice.message.content or "", choice.finish_reason == "content_filter"
+            text, reason = choice.message.content or "", choice.finish_reason
             read, written = 0, 0
             if done.usage:
                 read, written = done.usage.prompt_tokens or 0, done.usage.completion_tokens or 0
         except (AttributeError, TypeError, IndexError) as error:
             raise self._failed("answers something else than a chat completion", began) from error
-        if filtered:
-            raise RefusedError(f"{self.url} withholds the answer (content_filter)")
-        return Answer(model, str(text), tokens_in=read, tokens_out=written)
+        answer = Answer(model, str(text), tokens_in=read, tokens_out=written)
+        if reason == "content_filter":
+            fault = f"{self.url} withholds the answer (content_filter)"
+            return replace(answer, text="", fault=fault)
+        if reason == "length":
+            fault = f"{self.url}: cut off after {written or ask.max_tokens:,} tokens"
+            return replace(answer, fault=fault, cut_off=True)
+        return answer
 
     def _meaning(self, error: openai.APIStatusError, model: str, began: float) -> Exception:
         """What a refusal by status says of the server, the model or the request."""
@@ -193,11 +200,10 @@ class Server:
         return ServerError(f"{self.url} {what}")
 
     def _said(self, error: openai.APIStatusError) -> str:
-        words = _line(error).replace(self._key(), "[key]")
-        return f"{self.url} refuses the request: {words}"
+        return f"{self.url} refuses the request: {_line(error, self._key())}"
 
     def _key(self) -> str:
-        return os.environ.get(self.settings.key_variable) or "none"
+        return os.environ.get(self.settings.key_variable, "")
 
 
 class Servers:
@@ -257,17 +263,24 @@ def _parameters(ask: Write, form: str, unwanted: set[str]) -> dict[str, Any]:
 
 
 def _retry_after(headers: Any) -> float | None:
-    """Seconds that a server asks to wait: a number or a date; None if it says nothing."""
+    """Seconds to wait as a server asks to, a number or a date; None if it says nothing."""
     value = headers.get("retry-after")
     if value is None:
         return None
+    seconds = _seconds(value)
+    if seconds is None:
+        return None
+    return _LONGEST_TOLD if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_TOLD)
+
+
+def _seconds(value: str) -> float | None:
     try:
-        return max(0.0, float(value))
+        return float(value)
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        return parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
 
 
@@ -275,6 +288,7 @@ def _cause(error: Exception) -> str:
     return _line(error.__cause__ or error)
 
 
-def _line(error: BaseException) -> str:
-    """The words of ``error`` on one short line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _line(error: BaseException, key: str = "") -> str:
+    """The words of ``error`` on one short line, without ``key``."""
+    words = str(error).replace(key, "[key]") if key else str(error)
+    return " ".join(words.split())[:200] or type(error).__name__

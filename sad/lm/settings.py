@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from sad.files import cache_dir
+from sad.lm import MAX_TOKENS
 from sad.settings import Settings
 
 
@@ -18,6 +19,17 @@ class LmSettings(Settings):
         None,
         description="Folder of kept answers, on a local disk; null: lm in $SAD_CACHE. Source: ours",
     )
+    revision: str = Field(
+        "",
+        description="Tells a served model apart from others that are served under the same name: "
+        "it is then called NAME@REVISION, among kept answers and in votes. Source: ours",
+    )
+    max_tokens: int = Field(
+        MAX_TOKENS,
+        ge=1,
+        description="Tokens that a written answer may take. One that is cut off is asked for once "
+        "more with twice as many. Source: ours",
+    )
     in_flight: int = Field(16, ge=1, description="Requests to servers at a time. Source: ours")
     timeout: float = Field(120.0, gt=0, description="Seconds to wait for a server. Source: ours")
     tries: int = Field(
@@ -27,7 +39,8 @@ class LmSettings(Settings):
         0.5,
         gt=0,
         description="Seconds that a server rests after a failure; doubled by each further one in "
-        "a row, up to a minute, unless it says how long (Retry-After). Source: ours",
+        "a row, up to a minute, unless it says how long (Retry-After, at most ten minutes). "
+        "Source: ours",
     )
     key_variable: str = Field(
         "OPENAI_API_KEY",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ def build_into(out: Path) -> Counts:
 def gold() -> list[dict[str, Any]]:
     """Our labels, one record per utterance, as in ``gold.jsonl``."""
     return [json.loads(line) for line in GOLD.read_text(encoding="utf-8").splitlines()]
+
+
+def parents() -> dict[str, str]:
+    """The parent of each comment of the sample, both with their prefixes."""
+    lines = (HERE / "RC_sample.ndjson").read_bytes().splitlines()
+    found = {}
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError):  # some are damaged on purpose
+            comment = json.loads(line)
+            found[f"t1_{comment['id']}"] = comment["parent_id"]
+    return found
 
 
 def gold_labels() -> pl.DataFrame:

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Speed of labelling and of counting votes: scripts/perf/labels.py [--out DIR] [--votes N]
+"""Speed of labelling and of counting votes: scripts/perf/labels.py [--parts A,B] [--out DIR]
 
 cues     words a second of one core, sentence splitting included (bar: 100,000)
 encoder  texts a second of the labeller's forward passes, beside bare passes of the same
          length-sorted batches in the same process (bar: 0.8 of them)
-votes    seconds to fit Dawid-Skene to N votes and to compute alpha (bar: 60 for a million)
+votes    seconds to read a table of N votes, to aggregate it by Dawid-Skene and to report its
+         agreement with intervals over trees (bar: 60 for a million, on the wall)
 """
 
 from __future__ import annotations
@@ -14,25 +15,30 @@ import json
 import os
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import polars as pl
 import torch
 
-from annotate import sentences
-from annotate.ballots import Ballots
+from annotate import agreement, sentences
+from annotate import votes as vote_table
+from annotate.aggregate import labelled
 from annotate.encoder import fit, net
 from annotate.encoder.use import Trained, sentences_of
 from annotate.labeller import Item, load
 from annotate.labellers.best import FOLDER
-from annotate.methods import dawid_skene
+from annotate.methods import METHODS
 from sad import sample
-from sad.metrics import agreement
 from sad.types import STRATEGY_LABELS
 
 REPEATS = 5
+ITEM_VOTES, ANNOTATORS, TREE = 5, 50, 35
+"""Votes on an utterance, annotators in all, and utterances of a tree on average."""
 
 
 def cues() -> dict[str, float]:
@@ -79,45 +85,97 @@ def encoder() -> dict[str, float]:
 
 
 def votes(n: int) -> dict[str, float]:
-    """Seconds for ``n`` votes of five label decisions by 50 annotators, five on each item."""
+    """Seconds from ``n`` votes on strategies in a file to label sets, and to their agreement."""
     rng = np.random.default_rng(0)
-    n_items, n_labels = n // 5, len(STRATEGY_LABELS)
-    items = np.repeat(np.arange(n_items), 5)
-    truth = rng.random((n_items, n_labels)) < 0.3
-    raters = (items * 7 + np.tile(np.arange(5), n_items) * 11) % 50
-    errors = rng.uniform(0.02, 0.3, 50)
-    named = truth[items] ^ (rng.random((n, n_labels)) < errors[raters][:, None])
-    import polars as pl
-
-    ballots = Ballots(
-        items, raters, named, pl.Series(np.arange(n_items)), pl.Series(np.arange(50)).cast(str),
-        STRATEGY_LABELS,
-    )  # fmt: skip
-    start = time.perf_counter()
-    found = dawid_skene(ballots, {}).scores > 0.5
-    fitted = time.perf_counter()
-    table = agreement.tally(items, ballots.masks(), n_items, 2**n_labels)
-    distance = agreement.masi_distance(n_labels)
-    alpha = agreement.alpha(agreement.disagreements(table, distance).sum(axis=0), distance)
-    done = time.perf_counter()
+    items = np.arange(n // ITEM_VOTES)
+    truth = rng.random((len(items), len(STRATEGY_LABELS))) < 0.3
+    names = pl.format("u{}", pl.Series(items).cast(pl.String).str.zfill(7))
+    threads = rng.integers(0, max(1, len(items) // TREE), len(items))
+    trees = pl.select(utterance_id=names, thread_id=pl.format("t{}", pl.Series(threads)))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "votes.parquet"
+        vote_table.write(_cast(truth, rng), path)
+        steps = [time.perf_counter()]
+        busy = time.process_time()
+        given = vote_table.read([path])
+        steps.append(time.perf_counter())
+        table, _ = labelled(given, METHODS["dawid-skene"], "dawid-skene", {})
+        steps.append(time.perf_counter())
+        found = agreement.report(given, trees)
+        steps.append(time.perf_counter())
+        busy = time.process_time() - busy
+    decided = np.stack([table["strategies"].list.contains(x) for x in STRATEGY_LABELS], axis=1)
+    alpha = next(s for s in found.scores if (s.subject, s.metric) == ("sets", "alpha_masi"))
+    read, aggregated, compared = np.diff(steps).tolist()
     return {
-        "votes": n,
-        "dawid_skene_seconds": fitted - start,
-        "alpha_seconds": done - fitted,
-        "accuracy": float((found == truth).mean()),
-        "alpha_masi": float(alpha),
+        "votes": given.height,
+        "utterances": table.height,
+        "trees": trees["thread_id"].n_unique(),
+        "pairs_of_annotators": len({(pair.first, pair.second) for pair in found.pairs}),
+        "read_seconds": read,
+        "aggregate_seconds": aggregated,
+        "agreement_seconds": compared,
+        "seconds": read + aggregated + compared,
+        "processor_seconds": busy,
+        "accuracy": float((decided == truth).mean()),
+        "alpha_masi": alpha.interval.value if alpha.interval else float("nan"),
     }
+
+
+def _cast(truth: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+    """``VOTES`` by annotators who each err at a rate of their own, with a span for each label.
+
+    Args:
+        truth: whether utterance i bears label l: [N, L].
+        rng: the source of errors.
+    """
+    items = np.repeat(np.arange(len(truth)), ITEM_VOTES)
+    first = rng.integers(0, ANNOTATORS, (len(truth), 1))
+    apart = rng.integers(1, ANNOTATORS // ITEM_VOTES, (len(truth), 1))  # no annotator twice
+    raters = ((first + apart * np.arange(ITEM_VOTES)) % ANNOTATORS).ravel()
+    rates = rng.uniform(0.02, 0.3, ANNOTATORS)
+    named = truth[items] ^ (rng.random((len(items), truth.shape[1])) < rates[raters][:, None])
+    named[:, -1] |= ~named.any(axis=1)  # a vote names one label at least
+    frame = pl.DataFrame(named, list(STRATEGY_LABELS)).with_columns(item=items, rater=raters)
+    spans = [
+        pl.when(label).then(pl.struct(label=pl.lit(label), start=20 * place, end=20 * place + 19))
+        for place, label in enumerate(STRATEGY_LABELS)
+    ]
+    labels = [pl.when(label).then(pl.lit(label)) for label in STRATEGY_LABELS]
+    table = frame.select(
+        utterance_id=pl.format("u{}", pl.col("item").cast(pl.String).str.zfill(7)),
+        annotator=pl.format("annotator-{}", "rater"),
+        kind=pl.lit("strategies"),
+        value=pl.concat_list(labels).list.drop_nulls(),
+        spans=pl.concat_list(spans).list.drop_nulls(),
+        confidence=None,
+        source=pl.lit("crowd"),
+        guideline_version=pl.lit(vote_table.GUIDELINE_VERSION),
+        model=None,
+        prompt_digest=None,
+        time=None,
+    )
+    return table.cast(pl.Schema(vote_table.VOTES))
 
 
 def main() -> None:
     """Measure, print, write ``labels.json``."""
     form = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--votes", type=int, default=1_000_000)
+    parser.add_argument("--parts", default="cues,encoder,votes", metavar="A,B")
+    parser.add_argument("--out", type=Path, metavar="DIR")
+    parser.add_argument("--votes", type=int, default=1_000_000, metavar="N")
     arguments = parser.parse_args()
+    parts: dict[str, Callable[[], dict[str, float]]] = {
+        "cues": cues,
+        "encoder": encoder,
+        "votes": lambda: votes(arguments.votes),
+    }
+    chosen = arguments.parts.split(",")
+    if unknown := sorted(set(chosen) - set(parts)):
+        parser.error(f"--parts {unknown[0]}: expected some of {', '.join(parts)}")
     torch.set_num_threads(1)
-    report = {"cues": cues(), "encoder": encoder(), "votes": votes(arguments.votes)}
+    report = {name: parts[name]() for name in chosen}
     for name, figures in report.items():
         print(name, "  ".join(f"{key} {value:,.3f}" for key, value in figures.items()))
     if arguments.out:

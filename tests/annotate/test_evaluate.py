@@ -1,17 +1,11 @@
-import json
-from dataclasses import replace
-from xml.etree import ElementTree
-
 import numpy as np
 import pytest
-from helpers import write_lines
 from sklearn import metrics
 
-from annotate import evaluate, gold, guideline
+from annotate import gold
 from annotate.encoder.decide import bins, expected_calibration_error
-from annotate.evaluate import Answers, answers, average_precision, scores, table
-from annotate.labeller import Item, Label, Side, load
-from sad import sample
+from annotate.evaluate import Answers, answers, average_precision, scores
+from annotate.labeller import Item, Label, Side
 from sad.errors import DataError
 from sad.types import NO_STRATEGY, STRATEGY_LABELS, Stance, Strategy
 
@@ -149,14 +143,14 @@ def test_a_label_that_nobody_annotated_has_no_score():
 def test_counts_of_texts_and_groups():
     """A text of which nothing is annotated counts for no score of strategies."""
     nan = np.nan
-    truth = [[1, 0, nan, nan, nan], [0, 0, nan, nan, nan], [1, nan, nan, nan, nan], [nan] * 5]
+    truth = [[1, 1, nan, nan, nan], [0, 0, nan, nan, nan], [1, nan, nan, nan, nan], [nan] * 5]
     known = _gold(truth, ["x", "x", "y", "z"], [nan, nan, nan, 1])
     given = {str(i): _label(Q) for i in range(4)}
     told = {(s["label"], s["metric"]): s for s in scores(answers(Told("strategies", given), known))}
     counts = {k: (s["n"], s["n_trees"], s["positives"]) for k, s in told.items()}
     assert counts["Question", "f1"] == (3, 2, 2)
-    assert counts["Causality", "f1"] == (2, 1, 0)
-    assert counts["all", "micro_f1"] == (3, 2, 2)
+    assert counts["Causality", "f1"] == (2, 1, 1)
+    assert counts["all", "micro_f1"] == (3, 2, 3)
     assert told["Question", "precision"]["value"] == pytest.approx(2 / 3, abs=1e-6)
     assert told["Causality", "f1"]["low"] is None  # one group gives no interval
 
@@ -205,90 +199,18 @@ def test_blank_texts_bear_nothing():
     assert found.named.tolist() == [[0] * 5]
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    out = tmp_path_factory.mktemp("judged")
-    known = gold.load("sample")
-    judged = [answers(load("gold"), known), answers(Told("strategies", {
-        item.id: _label(S, (0.1, 0.1, 0.1, 0.1, 0.9)) for item in known.items
-    }, "plain <S> & more $x$"), known)]  # fmt: skip
-    sides = answers(load("gold", ["kind=stance"]), known)
-    return out, evaluate.write([*judged, sides], out)
+def test_labels_without_positives_have_a_calibration_alone():
+    """Precision, recall and F1 say nothing of them, nor does the macro mean count them."""
+    truth = [[1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [0, 0, 0, 0, 1]]
+    given = {"0": _label(Q), "1": _label(Q | C), "2": _label(Q)}
+    told = _values(answers(Told("strategies", given), _gold(truth)))
+    assert {metric for label, metric in told if label == "Causality"} == {"calibration_error"}
+    f1 = {"Question": 2 * 2 / (2 * 2 + 1), "Statement": 0.0}
+    assert told["all", "macro_f1"] == pytest.approx(sum(f1.values()) / 2, abs=1e-6)
 
 
-def test_gold_judged_by_itself_is_right(written):
-    told = [score for score in written[1] if score["labeller"] == "gold-sample"]
-    own = {(score["label"], score["metric"]): score["value"] for score in told}
-    assert set(own.values()) == {1.0, 0.0}
-    assert {key for key, value in own.items() if not value} == {
-        (label, "calibration_error") for label in STRATEGY_LABELS
-    }
-
-
-def test_metrics_file(written):
-    out, told = written
-    record = json.loads((out / "metrics.json").read_text())
-    assert record["scores"] == told
-    assert record["whose"] == "ours"
-    assert record["guideline_version"] == guideline.load().version
-    known = gold.load("sample")
-    assert record["gold"] == {
-        "sample": {"n": 431, "groups": len({*known.groups}), "sha256": known.digest}
-    }
-    assert record["labellers"]["plain <S> & more $x$"] == {"model": "abc"}
-    for score in told:
-        assert {"gold", "labeller", "label", "metric", "positives", "value", "low", "high", "n",
-                "n_trees", "resamples", "seed"} == {*score}  # fmt: skip
-
-
-def test_plots_are_whole_svg_with_their_text(written):
-    out, _ = written
-    assert {path.name for path in out.iterdir()} == {
-        "metrics.json", "sample-precision-recall.svg", "sample-calibration.svg",
-        "sample-stance-precision-recall.svg", "sample-stance-calibration.svg",
-    }  # fmt: skip
-    for path in out.glob("*.svg"):
-        root = ElementTree.fromstring(path.read_text("utf-8"))  # noqa: S314  our own
-        assert root.tag == "{http://www.w3.org/2000/svg}svg"
-        text = " ".join(root.itertext())
-        stance = "stance" in path.name
-        assert all(label in text for label in (("support",) if stance else STRATEGY_LABELS))
-        assert ("plain <S> & more $x$" in text) is not stance
-
-
-def test_writing_again_gives_the_same_bytes(written, tmp_path):
-    found = _random(0)
-    for name in ("a", "b"):
-        evaluate.write([found], tmp_path / name)
-    for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
-
-
-def test_two_gold_sets_of_one_name_are_refused(tmp_path):
-    other = _random(1)
-    other = replace(other, gold=replace(other.gold, digest="e" * 64))
-    with pytest.raises(DataError, match="g: two gold sets have this name; rename"):
-        evaluate.write([_random(0), other], tmp_path)
-    assert not [*tmp_path.iterdir()]
-
-
-def test_table_has_a_row_per_label(written):
-    rows = table(written[1])
-    assert [row[2] for row in rows if row[1] == "gold-sample"] == [*STRATEGY_LABELS, "all"]
-    question = next(row for row in rows if row[1:3] == ["gold-sample", "Question"])
-    bearers = sum("Question" in line["strategies"] for line in sample.gold())
-    assert question[3:6] == ["431", str(bearers), "1.000 [1.000, 1.000]"]
-    assert len({len(row) for row in rows} | {len(evaluate.HEADER)}) == 1
-
-
-def test_a_gold_file_of_one_label(tmp_path):
-    lines = [
-        {"id": str(i), "text": "Why?" if i % 2 else "So.", "strategies": ["Question"] * (i % 2),
-         "labels_annotated": ["Question"]}
-        for i in range(8)
-    ]  # fmt: skip
-    known = gold.load(str(write_lines(tmp_path / "one.jsonl", lines)))
-    given = {str(i): _label(Q if i % 2 else S, (i % 2, 0, 0, 0, 0)) for i in range(8)}
-    told = evaluate.write([answers(Told("strategies", given), known)], tmp_path / "out")
-    assert {s["label"] for s in told} == {"Question", "all"}
-    assert (tmp_path / "out" / "one-calibration.svg").exists()
+def test_no_answer_finds_nothing():
+    truth = [[1, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    found = answers(Told("strategies", {"0": _label(Q), "1": None}), _gold(truth))
+    assert found.unanswered == 1
+    assert _values(found)["Question", "recall"] == 0.5

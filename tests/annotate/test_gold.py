@@ -7,8 +7,10 @@ from helpers import write_lines
 
 from annotate import gold, training
 from annotate.labeller import Item, Label, Side, load
+from annotate.labellers.stance_rules import CALIBRATION
 from annotate.lines import label_lines, read_items
 from sad import sample
+from sad.build import folder
 from sad.errors import DataError, LabelError
 from sad.types import STRATEGY_LABELS, Span, Stance, Strategy
 
@@ -30,7 +32,7 @@ def test_targets_by_hand(tmp_path):
     assert found.name == "set"
     assert found.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert found.items == [Item("a", "Why?"), Item("b", "x"), Item("c", "y", "t", ("before",))]
-    assert found.groups == ["g", "b", "c"]
+    assert found.groups == ["g", "b", "t"]  # the tree, else the topic, else the text alone
     _same(found.strategies, [[1, 0, 1, 0, 0], [NAN, 0, NAN, 0, NAN], [NAN] * 5])
     _same(found.stance, [1, NAN, 0])
 
@@ -71,6 +73,24 @@ def test_missing_and_empty_files_are_told(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n\n")
     with pytest.raises(DataError, match="holds no line"):
         gold.load(str(tmp_path / "empty.jsonl"))
+
+
+def test_lines_without_an_id_are_named_by_their_number(tmp_path):
+    rows = [{"text": "x", "stance": 1}, {"text": "y", "stance": 0, "id": "mine"}]
+    found = gold.load(str(write_lines(tmp_path / "g.jsonl", rows)))
+    assert [item.id for item in found.items] == ["line-1", "mine"]
+
+
+def test_sample_knows_the_turn_before(built_sample):
+    """Where the build kept the turn before, it is the context."""
+    rows = folder.read(built_sample, "utterances")
+    text = dict(rows.select("utterance_id", "text").iter_rows())
+    parent = dict(rows.select("utterance_id", "parent_id").iter_rows())
+    items = [item for item in gold.load("sample").items if item.id in text]
+    assert len(items) == 421
+    for item in items:
+        before = parent[item.id]
+        assert item.context == ((text[before],) if before else ())
 
 
 def test_sample_is_grouped_by_thread():
@@ -155,7 +175,7 @@ def test_stances_of_lines(tmp_path):
     label_lines(source, tmp_path / "out.jsonl", load("stance_rules"))
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert found == [
-        {"id": "a", "stance": 1, "support": 0.968}, {"id": "b", "stance": None, "support": 0.5}
+        {"id": "a", "stance": 1, "support": round(CALIBRATION["first"], 4)}, {"id": "b", "stance": None, "support": 0.5}
     ]  # fmt: skip
 
 

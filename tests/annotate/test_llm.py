@@ -174,6 +174,7 @@ TEXT = "\U0001f600 Who  pays?\nRents rise because of <b>it</b>. Who pays?"
         ('{"strategies": ["Causality"], "evidence": {"Causality": ["because of <b>it</b>"]}}', C, [(C, 24, 44)]),
         ('{"strategies": ["Causality"], "evidence": {"Causality": ["because of ‹b›it"], "Question": ["Who"]}}', C, [(C, 24, 40)]),
         ('{"strategies": ["Example"], "evidence": {"Example": ["not in it", "", 3, ["Who"]]}}', E, []),
+        ('{"strategies": ["Example"], "evidence": {"Example": ["\\u0001", "", " ", "\\u0000\\t"]}}', E, []),
         ('{"strategies": ["Example"], "evidence": ["Who"]}', E, []),
         ('{"strategies": ["Example", "Example"], "evidence": {"Example": "Who"}}', E, []),
     ],
@@ -302,7 +303,7 @@ def test_name_tells_models_prompts_and_settings_apart(tmp_path):
             _load("llm", fake.url, tmp_path, *settings, models=models)
             for models, settings in [
                 ("a", []), ("b", []), ("ab", []), ("a", ["prompts=[v2]"]), ("a", ["shots=0"]),
-                ("a", ["unit=sentence"]), ("a", ["max_words=50"]), ("a", ["kind=stance"]), ("a", ["in_flight=3"]),
+                ("a", ["unit=sentence"]), ("a", ["max_words=50"]), ("a", ["max_tokens=50"]), ("a", ["kind=stance"]), ("a", ["in_flight=3"]),
             ]
         ]  # fmt: skip
     names = [labeller.name for labeller in labellers]
@@ -329,10 +330,76 @@ def test_text_without_a_usable_answer_is_left_out_and_counted(tmp_path):
     with serve(reply) as fake:
         labeller = _load("llm", fake.url, tmp_path)
         found = list(labeller.label(ITEMS))
-    assert [label.strategies for label in found] == [Q, NONE, NONE, S, Q | C]
-    assert found[2] == Label(NONE, (0.0,) * 5, ())
+    assert [label and label.strategies for label in found] == [Q, NONE, None, S, Q | C]
+    assert found[1] == Label(NONE, (0.0,) * 5, ())
     usage = labeller.usage
     assert (usage["retried"], usage["unusable"], usage["left_out"]) == (1, 1, 1)
+
+
+def test_text_with_one_sentence_without_a_usable_answer_has_none(tmp_path):
+    def reply(body):
+        return "no" if "rained" in _utterance(body) else _rules(body)
+
+    with serve(reply) as fake:
+        labeller = _load("llm", fake.url, tmp_path, "unit=sentence")
+        items = [Item("1", "Who pays? It fell because it rained."), Item("2", "Who pays?")]
+        first, second = labeller.label(items)
+    assert first is None
+    assert second.strategies == Q
+    assert labeller.usage["left_out"] == 1
+
+
+def test_answer_that_was_cut_off_is_asked_for_with_twice_the_tokens(tmp_path):
+    bodies = []
+
+    def needs(body):
+        bodies.append(body)
+        return {"Who pays?": 90, "So it is.": 150}.get(_utterance(body), 0)
+
+    items = [ITEMS[0], ITEMS[2], ITEMS[3]]
+    with serve(_rules, needs=needs) as fake:
+        labeller = _load("llm", fake.url, tmp_path, "max_tokens=50")
+        found = list(labeller.label(items))
+    assert [label and label.strategies for label in found] == [Q, C, None]
+    sent = {}
+    for body in bodies:
+        sent.setdefault(_utterance(body), []).append(body["max_tokens"])
+    assert sent == {"Who pays?": [50, 100], ITEMS[2].text: [50], "So it is.": [50, 100]}
+    assert not any("Your last answer" in text for text in fake.asked)
+    usage = labeller.usage
+    assert (usage["retried"], usage["unusable"], usage["left_out"]) == (2, 1, 1)
+    assert usage["models"]["fake-model"]["faults"] == 3
+
+
+def test_usage_tells_the_rates(tmp_path):
+    with serve(_rules) as fake:
+        labeller = _load("llm", fake.url, tmp_path)
+        list(labeller.label(ITEMS))
+    told = labeller.usage["models"]["fake-model"]
+    assert told["requests_per_second"] == pytest.approx(4 / told["seconds"])
+    assert told["tokens_per_second"] == pytest.approx(4 * 110 / told["seconds"])
+
+
+@pytest.mark.parametrize("name", ["llm", "llm_refined"])
+def test_two_models_under_one_name_are_refused(name, tmp_path):
+    with serve(_rules) as one, serve(_rules) as other:
+        specs = [f"{one.url}#fake-model", f"{other.url}#fake-model"]
+        settings = {"llm": [f"models={specs}"], "llm_refined": [f"models={specs[:1]}"]}[name]
+        if name == "llm_refined":
+            settings += [f"consolidator={specs[1]}"]
+        with pytest.raises(SettingsError, match="both called fake-model") as raised:
+            load(name, [*settings, f"cache={tmp_path}"])
+    assert all(spec in str(raised.value) for spec in specs)
+
+
+def test_revision_is_in_the_provenance_of_votes(tmp_path):
+    with serve(_rules) as fake:
+        plain = _load("llm", fake.url, tmp_path)
+        labeller = _load("llm", fake.url, tmp_path, "revision=2026-01")
+        assert [label.strategies for label in labeller.label(ITEMS)] == EXPECTED
+    assert labeller.model == "fake-model@2026-01"
+    assert labeller.name != plain.name
+    assert list(labeller.usage["models"]) == ["fake-model@2026-01"]
 
 
 def test_too_many_without_a_usable_answer_end_the_labelling(tmp_path):
@@ -369,6 +436,17 @@ def test_stance_by_a_server(tmp_path):
     unclear = Side(None, 0.5)
     assert found == [Side(Stance.OPPOSE, 0.0), Side(Stance.SUPPORT, 1.0), unclear, unclear]
     assert fake.asked.total() == 2  # nothing is asked without a topic, nor about a blank text
+
+
+def test_stance_that_is_unclear_is_an_answer_and_no_answer_is_none(tmp_path):
+    def reply(body):
+        return '{"stance": "unclear"}' if "Perhaps" in _utterance(body) else "no"
+
+    with serve(reply) as fake:
+        labeller = _load("llm", fake.url, tmp_path, "kind=stance")
+        found = list(labeller.label([Item("1", "Perhaps.", "T"), Item("2", "It is.", "T")]))
+    assert found == [Side(None, 0.5), None]
+    assert labeller.usage["left_out"] == 1
 
 
 def test_sentences_are_asked_one_by_one_and_joined(tmp_path):
@@ -417,7 +495,7 @@ def test_label_never_leaves_the_set_even_if_the_model_obeys(name, tmp_path):
         more = ["prompts=[v1, v2]", spec] if name == "llm_refined" else []
         labeller = _load(name, fake.url, tmp_path, "max_failures=100", *more)
         found = list(labeller.label([Item(str(i), "Who pays?" + a) for i, a in enumerate(ATTACKS)]))
-    assert {label.strategies for label in found} == {NONE}
+    assert found == [None] * 50
     assert labeller.usage["left_out"] == 50
 
 
@@ -527,7 +605,7 @@ def test_text_that_one_of_the_two_cannot_label_is_left_out(tmp_path):
     with serve(reply, models=("one", "two", "third")) as fake:
         labeller = _refined(fake, tmp_path)
         (label,) = labeller.label([Item("1", "x")])
-    assert label.strategies == NONE
+    assert label is None
     assert labeller.usage["left_out"] == 1
 
 
@@ -616,7 +694,7 @@ def test_a_model_with_too_small_a_context_ends_in_failures_not_in_labels(tiny_mo
     (small / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 300}))
     labeller = _local("llm", small, tmp_path / "lm")
     (label,) = labeller.label([Item("1", "Who pays?")])
-    assert (label.strategies, labeller.usage["left_out"]) == (NONE, 1)
+    assert (label, labeller.usage["left_out"]) == (None, 1)
 
 
 @pytest.mark.model

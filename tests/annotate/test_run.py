@@ -21,9 +21,9 @@ from sad import sample
 from sad.build import folder, pipeline
 from sad.build.engine import Execution
 from sad.build.settings import resolve
-from sad.errors import DataError, SettingsError, WorkerError
+from sad.errors import DataError, ModelError, SettingsError, WorkerError
 from sad.settings import read_yaml
-from sad.types import NO_STRATEGY, Span, Stance, Strategy
+from sad.types import Span, Stance, Strategy
 
 SHARDS = 3
 
@@ -143,12 +143,6 @@ def test_finished_votes_are_not_cast_again(here, labelled, monkeypatch):
     assert tree_bytes(here) == labelled
 
 
-def test_a_lost_table_is_made_again(here, labelled):
-    label_folder(here, "stance_rules")[1].unlink()
-    label_folder(here, "stance_rules")
-    assert tree_bytes(here) == labelled
-
-
 KILLED = """
 import importlib, os, pathlib, signal, sys
 from annotate.run import label_folder
@@ -247,10 +241,8 @@ def test_confidence_is_the_least_chance_of_what_is_named(here, use):
     use(Recorder(two))
     label_folder(here, "recorder")
     cast = votes.read(votes.files(here))
-    whole = [{"label": name, "start": 0, "end": 1} for name in ("Question", "Example")]
     assert cast["confidence"].unique().to_list() == [0.7]
     assert cast["value"].unique().to_list() == [["Question", "Example"]]
-    assert cast["spans"].unique().to_list() == [whole]
     assert cast.select("model", "prompt_digest", "source").unique().rows() == [
         ("m1", "p1", "model")
     ]
@@ -270,10 +262,28 @@ def test_stance_votes(here, use, side, support, value, confidence):
     assert told.unique().rows() == [(value, pytest.approx(confidence), "stance", 0)]
 
 
-def test_no_answer_is_no_vote(here, use):
-    use(Recorder(Label(NO_STRATEGY, (0.0,) * 5, ())))
-    label_folder(here, "recorder")
+def test_no_answer_is_no_vote_and_must_be_allowed(here, use):
+    silent = use(Recorder())
+    silent.label = lambda items: (None for _ in items)
+    with pytest.raises(ModelError, match="no usable answer to 421 texts"):
+        label_folder(here, "recorder")
+    assert not (here / "votes").exists()
+    label_folder(here, "recorder", allow_missing=True)
     assert votes.read(votes.files(here)).height == 0
+
+
+def test_parts_without_an_answer_are_asked_again_and_no_others(here, use):
+    once = use(Recorder())
+    told = once.label
+    once.label = lambda items: (
+        None if item.id == "t3_s02" else x for item, x in zip(items, told(items), strict=True)
+    )
+    with pytest.raises(ModelError, match="to 1 texts"):
+        label_folder(here, "recorder")
+    asked, once.label = len(once.asked), told
+    label_folder(here, "recorder")
+    assert votes.read(votes.files(here)).height == 421
+    assert 0 < len(once.asked) - asked < 421
 
 
 def test_what_is_no_built_folder_is_told(tmp_path, here):
@@ -291,9 +301,3 @@ def test_failing_labeller_is_told_and_leaves_no_votes(here):
     with pytest.raises(DataError, match="is not wholly annotated"):
         label_folder(here, "gold", [f"gold={gold}"])
     assert not (here / "votes").exists()
-
-
-def test_votes_of_both_kinds_lie_side_by_side(here):
-    label_folder(here, "gold")
-    label_folder(here, "gold", ["kind=stance"])
-    assert set(votes.read(votes.files(here))["kind"]) == {"strategies", "stance"}

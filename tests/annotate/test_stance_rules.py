@@ -1,9 +1,8 @@
-import polars as pl
 import pytest
 
+from annotate import gold
 from annotate.labeller import Item, Side, load
 from annotate.labellers.stance_rules import CALIBRATION, rule
-from sad.build import folder
 from sad.types import Stance
 
 BEFORE = ("Bells should ring at noon.",)
@@ -73,19 +72,17 @@ def test_sides(labeller):
     ]
 
 
-def test_calibration_is_what_the_sample_shows(gold_sample):
+def test_calibration_is_what_the_sample_shows():
     """P(support) by rule on the sample's gold, with one added to each count."""
-    rows = folder.read(gold_sample, "utterances")
-    before = rows.select(parent_id="utterance_id", before="text")
-    rows = rows.join(before, on="parent_id", how="left").filter(pl.col("stance").is_not_null())
-    assert rows.height == 421  # as its docstring says
+    known = gold.load("sample")
+    assert len(known.items) == 431  # as its docstring says
     counts = {name: [1, 2] for name in CALIBRATION}
-    for text, near, stance in rows.select("text", "before", "stance").iter_rows():
-        cell = counts[rule(Item("1", text, "T", (near,) if near else ()))]
-        cell[0] += stance
+    for item, stance in zip(known.items, known.stance, strict=True):
+        cell = counts[rule(item)]
+        cell[0] += int(stance)
         cell[1] += 1
-    measured = {name: round(right / n, 3) for name, (right, n) in counts.items()}
-    assert measured == CALIBRATION
+    measured = {name: right / n for name, (right, n) in counts.items()}
+    assert measured == pytest.approx(CALIBRATION, abs=0.5e-4)
 
 
 def test_hostile_text_takes_no_time(labeller):

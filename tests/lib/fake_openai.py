@@ -46,6 +46,7 @@ class Fake:
     needs_key: bool = False
     forms: tuple[str, ...] = ("json_schema", "json_object", "text")
     models: tuple[str, ...] = (MODEL,)
+    needs: Callable[[dict[str, Any]], int] = lambda _: 0  # tokens; beyond the limit it is cut off
     asked: Counter[str] = field(default_factory=Counter)  # last message -> times asked
     answered: Counter[str] = field(default_factory=Counter)
     keys: dict[str, set[str]] = field(default_factory=dict)  # last message -> idempotency keys
@@ -81,9 +82,13 @@ class Fake:
             return error(400, "response_format is not supported")
         with self.lock:
             self.answered[text] += 1
-        message = {"role": "assistant", "content": self.reply(body)}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
+        reply, written, reason = self.reply(body), 10, "stop"
+        limit = body.get("max_tokens") or body.get("max_completion_tokens") or sys.maxsize
+        if self.needs(body) > limit:
+            reply, written, reason = reply[: len(reply) // 2], limit, "length"
+        message = {"role": "assistant", "content": reply}
+        choice = {"index": 0, "message": message, "finish_reason": reason}
+        usage = {"prompt_tokens": 100, "completion_tokens": written, "total_tokens": 100 + written}
         return Fault(200, {
             "id": "x", "object": "chat.completion", "created": 0, "model": body["model"],
             "choices": [choice], "usage": usage,

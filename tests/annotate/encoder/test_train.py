@@ -65,7 +65,6 @@ def test_a_separable_set_is_learnt_and_recognised(trained):
              "by night we sleep at noon.": "Statement"}  # fmt: skip
     found = labeller.label([Item(text, text) for text in texts])
     assert [label.strategies.labels() for label in found] == [[name] for name in texts.values()]
-    assert labeller.model == sha256(out / net.WEIGHTS)[:16]
     assert labeller.name == f"encoder-{labeller.model[:8]}"
 
 

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import sqlite3
+import time
 
 import pytest
 
@@ -30,7 +31,8 @@ class Counting:
             text = request.messages[-1].content
             self.asked.append(text)
             fault = "refused" if text == "bad" else None
-            found = Answer(self.id, text.upper(), tokens_in=1000, tokens_out=10, fault=fault)
+            read, written = (0, 0) if fault else (1000, 10)
+            found = Answer(self.id, text.upper(), tokens_in=read, tokens_out=written, fault=fault)
             keep([(place, found)])
             yield place, found
 
@@ -134,8 +136,34 @@ def test_price_is_of_fresh_answers(tmp_path):
     assert again.usage.report() == {
         "answered": 0, "cached": 1, "faults": 0, "tokens_in": 0, "tokens_out": 0,
         "seconds": 0.0, "price_in": 2.0, "price_out": 50.0, "price": 0.0,
+        "requests_per_second": None, "tokens_per_second": None,
     }  # fmt: skip
     assert Usage().price is None
+
+
+def test_rates_are_of_fresh_answers():
+    usage = Usage(answered=30, cached=500, tokens_in=900, tokens_out=100, seconds=8.0)
+    report = usage.report()
+    assert (report["requests_per_second"], report["tokens_per_second"]) == (3.75, 125.0)
+
+
+class Stopped(Counting):
+    """A model that keeps two answers, hands on the first and is stopped after a while."""
+
+    def answer(self, requests, keep=keep_none):
+        found = list(enumerate([Answer(self.id, "x", tokens_in=7, tokens_out=3)] * 2))
+        keep(found)
+        yield found[0]
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+
+def test_usage_is_whole_when_the_asking_is_stopped(tmp_path):
+    model = _cached(Stopped(), tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        list(model.answer([_ask("a"), _ask("b")]))
+    assert (model.usage.answered, model.usage.tokens_in, model.usage.tokens_out) == (2, 14, 6)
+    assert model.usage.seconds >= 0.05
 
 
 def test_recorded_answers_are_replayed_and_nothing_else(tmp_path):

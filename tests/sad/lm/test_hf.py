@@ -181,6 +181,8 @@ def test_writing_is_greedy(qwen, tmp_path, batch_size):
             new.append(token)
         assert found[place].text == tokenizer.decode(new, skip_special_tokens=True)
         assert (found[place].tokens_in, found[place].tokens_out) == (len(seen), len(new))
+        assert found[place].cut_off == (len(new) == 5)
+        assert bool(found[place].fault) == found[place].cut_off
 
 
 def test_sampled_writing_is_refused(tiny_model, tmp_path):

@@ -9,17 +9,21 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from fake_openai import KEY, MODEL, Fault, error, serve
 from helpers import fill_disk
 
-from sad.errors import DataError, ModelError
+from sad.errors import DataError, MissingExtraError, ModelError
 from sad.lm import Choose, Message, Request, Write, open_model
 from sad.lm.cache import Cache
+from sad.lm.servers import Server
 from sad.lm.settings import LmSettings
 
+ROOT = Path(__file__).parents[3]
 SCHEMA = '{"type": "object", "properties": {"a": {"type": "string"}}}'
 
 
@@ -122,6 +126,21 @@ def test_server_may_say_it_as_a_date(tmp_path):
     assert _retry_after({}) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("0.7", 0.7), ("600", 600), ("601", 600), ("86400", 600), ("1e400", 600), ("inf", 600),
+        ("nan", 600), ("-3", 0), ("-inf", 0), ("Fri, 31 Dec 9999 23:59:59 GMT", 600),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None), ("Sat, 01 Jan 2000 00:00:00 GMT", 0),
+        ("Mon, 99 Jan 2000 00:00:00 GMT", None),
+    ],
+)  # fmt: skip
+def test_no_server_may_make_us_wait_for_longer_than_ten_minutes(said, seconds):
+    from sad.lm.servers import _retry_after
+
+    assert _retry_after({"retry-after": said}) == seconds
+
+
 def test_waits_double(tmp_path):
     def fault(_, n):
         return error(503) if n <= 4 else None
@@ -205,6 +224,76 @@ def test_refused_request_is_a_fault_and_the_others_are_answered(tmp_path):
         assert found[1].text
         list(model.answer([_ask("bad")]))
     assert fake.asked["bad"] == 6  # a fault is not kept; three forms are tried each time
+
+
+@pytest.mark.parametrize("limited", ["max_tokens", "max_completion_tokens"])
+def test_answer_that_is_cut_off_is_a_fault_that_is_paid_and_not_kept(limited, tmp_path):
+    def fault(body, _):
+        refused = limited == "max_completion_tokens" and "max_tokens" in body
+        return error(400, param="max_tokens", code="unsupported_parameter") if refused else None
+
+    with serve(_echo, fault=fault, needs=lambda _: 8) as fake:
+        model = _model(fake.url, tmp_path, price_out=1e6)
+        found = dict(model.answer([_ask("a", max_tokens=7), _ask("a", max_tokens=8)]))
+        again = dict(_model(fake.url, tmp_path).answer([_ask("a", max_tokens=7)]))
+    assert (found[0].cut_off, found[0].fault) == (True, f"{fake.url}: cut off after 7 tokens")
+    assert (found[1].cut_off, found[1].fault, found[1].text) == (False, None, '{"a": "a"}')
+    assert (model.usage.answered, model.usage.faults, model.usage.tokens_out) == (1, 1, 7 + 10)
+    assert model.usage.price == 17
+    assert not again[0].cached
+
+
+def test_withheld_answer_is_a_fault_that_is_paid(tmp_path):
+    choice = {"index": 0, "message": {"content": None}, "finish_reason": "content_filter"}
+    body = {"choices": [choice], "usage": {"prompt_tokens": 100, "completion_tokens": 3}}
+    with serve(_echo, fault=lambda *_: Fault(200, body)) as fake:
+        model = _model(fake.url, tmp_path)
+        ((_, answer),) = model.answer([_ask("a")])
+    assert "withholds the answer" in answer.fault
+    assert (model.usage.tokens_in, model.usage.tokens_out) == (100, 3)
+
+
+def test_revision_tells_models_of_one_name_apart_and_is_not_sent(tmp_path):
+    bodies = []
+    with serve(lambda body: bodies.append(body) or _echo(body)) as fake:
+        for revision in ("", "r1", "r2", "r1"):
+            model = _model(fake.url, tmp_path, revision=revision)
+            ((_, answer),) = model.answer([_ask("a")])
+            assert model.id == answer.model == (f"{MODEL}@{revision}" if revision else MODEL)
+    assert [body["model"] for body in bodies] == [MODEL] * 3  # the second r1 is kept
+    assert len(fake.keys["a"]) == 3
+    assert len(dict(Cache(tmp_path / "lm").rows(f"{MODEL}@r1"))) == 1
+
+
+def test_missing_client_names_the_extra_that_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openai", None)
+    with pytest.raises(MissingExtraError, match="openai is not installed") as raised:
+        _model("http://localhost/v1", tmp_path)
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = wanted["optional-dependencies"][raised.value.extra]
+    assert any(requirement.startswith("openai") for requirement in extra)
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "told"),
+    [
+        (None, "there are none", "there are none"),
+        ("sk-mine", "there are none of sk-mine", "there are none of [key]"),
+        ("sk-mine", "." * 196 + "sk-mine", "." * 196 + "[key"),  # cut at 200 letters
+    ],
+)
+def test_words_of_a_refusal_are_kept_but_for_the_key(key, said, told, tmp_path, monkeypatch):
+    from httpx import Request as Sent
+    from httpx import Response
+    from openai import APIStatusError
+
+    monkeypatch.delenv("MY_KEY", raising=False)
+    if key:
+        monkeypatch.setenv("MY_KEY", key)
+    server = Server("http://host/v1", LmSettings(key_variable="MY_KEY"))
+    response = Response(400, request=Sent("POST", "http://host/v1"))
+    refusal = APIStatusError(said, response=response, body=None)
+    assert server._said(refusal) == f"http://host/v1 refuses the request: {told}"
 
 
 def test_unreachable_server_is_told_at_once(tmp_path):
