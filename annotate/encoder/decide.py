@@ -13,7 +13,6 @@ Array = NDArray[np.float64]
 
 BINS = 10
 _THRESHOLDS = np.linspace(0.02, 0.98, 97)
-_NEIGHBOURS = 5  # on each side
 _TEMPERATURES = np.geomspace(0.25, 8.0, 121)
 
 
@@ -57,18 +56,16 @@ def _temperature(logits: Array, truth: Array) -> float:
 
 
 def _threshold(chances: Array, truth: Array) -> float:
-    """The threshold of a grid around which F1 is highest; the middle one of several.
+    """Half of the highest F1 on a grid: where chances are right, the best threshold is there.
 
-    F1 is averaged over the neighbours: of few positives the single best threshold is an accident.
+    The threshold that happens to be best on the few positives of validation texts is an accident,
+    and worse on other texts. Source: Lipton et al. 2014, theorem 1.
     """
     if not len(truth) or truth.min() == truth.max():
         return 0.5
     named = chances[None, :] >= _THRESHOLDS[:, None]
     f1 = ratio(2 * (named @ truth), named.sum(axis=1) + truth.sum())
-    beside = np.pad(f1, _NEIGHBOURS, mode="edge")
-    around = np.lib.stride_tricks.sliding_window_view(beside, 2 * _NEIGHBOURS + 1).mean(axis=1)
-    best = np.flatnonzero(around >= around.max() - 1e-9)
-    return float(_THRESHOLDS[best[len(best) // 2]])
+    return float(f1.max()) / 2
 
 
 def bins(chances: Array, truth: Array) -> tuple[Array, Array, Array]:
