@@ -18,6 +18,7 @@ _OPENS = re.compile(r"[.?!…][^\w\s]*\s+([^\w\s]+)$")
 # The tokeniser takes quadratic time on both; what it is given instead is as long.
 _SIGNS = re.compile(r"(?:[^\w\s]|_){16,}")
 _UNBROKEN = re.compile(r"\S{128,}")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # no text, but language models and JSON give it
 _KEPT = 16  # characters of an unbroken run at either end
 _BATCH = 256  # paragraphs
 
@@ -44,7 +45,7 @@ def paragraphs(texts: Sequence[str]) -> Iterator[list[tuple[int, Doc]]]:
     pieces = (
         (_UNBROKEN.sub(_smoothed, _SIGNS.sub(_shortened, match[0])), (place, match.start()))
         for place, text in enumerate(texts)
-        for match in _PARAGRAPH.finditer(text)
+        for match in _PARAGRAPH.finditer(_SURROGATE.sub("\ufffd", text))
     )
     found: list[tuple[int, Doc]] = []
     done = 0
@@ -79,10 +80,10 @@ def split(texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
 
 def _places(offset: int, doc: Doc) -> Iterator[tuple[int, int]]:
     """Where the sentences of a paragraph at ``offset`` begin and end."""
-    begin, opening = 0, False
+    whole, begin, opening = doc.text, 0, False
     for sentence in doc.sents:
         start = begin if opening else sentence.start_char
-        text = doc.text[start : sentence.end_char]
+        text = whole[start : sentence.end_char]
         # The sentencizer leaves the signs that open a sentence to the one before.
         opens = _OPENS.search(text.rstrip()) if sentence.end < len(doc) else None
         opening = opens is not None

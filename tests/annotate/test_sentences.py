@@ -24,6 +24,9 @@ def _sentences(text):
         ("He paid $4.50 at 3 p.m. sharp.", ["He paid $4.50 at 3 p.m. sharp."]),
         ("\U0001f600\U0001f600 Yes. No.", ["\U0001f600\U0001f600 Yes.", "No."]),
         ("... !!! ???", []),
+        ("No\ud800. \udfffYes.", ["No\ud800.", "\udfffYes."]),
+        ('He left. "Why?" she asked.', ["He left.", '"Why?"', "she asked."]),
+        ("He left. (Nobody saw it.) I did.", ["He left.", "(Nobody saw it.)", "I did."]),
         ("\U0001f600", []),
         ("", []),
         (" \n \t", []),
@@ -78,6 +81,14 @@ def test_places_do_not_depend_on_the_neighbours():
 def test_sentences_of_more_paragraphs_than_a_batch():
     text = "\n".join(f"Number {n}. Next." for n in range(700))
     assert len(_sentences(text)) == 1400
+
+
+@pytest.mark.parametrize("unit", ["One. ", "No! ", "A b c? ", "(Yes.) "])
+def test_many_sentences_of_a_line_are_fast(unit):
+    text = unit * 4000
+    begin = time.process_time()
+    assert len(_sentences(text)) == 4000
+    assert time.process_time() - begin < HARD_PER_SIGN * len(text)
 
 
 @pytest.mark.parametrize(

@@ -60,31 +60,36 @@ GRID = [hundredth / 100 for hundredth in range(2, 99)]
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_threshold_amid_the_highest_f1_by_brute_force(seed):
-    """F1 of each threshold averaged with five on each side, the outermost repeated."""
+def test_threshold_is_half_of_the_highest_f1_by_brute_force(seed):
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=40)
     truth = (rng.random(40) < expit(logits)).astype(float)
     temperature, threshold = _learn(logits, truth)
     chances = expit(logits / temperature)
-    plain = [f1_score(truth, chances >= least) for least in GRID]
-    ends = [plain[0]] * 5, [plain[-1]] * 5
-    padded = [*ends[0], *plain, *ends[1]]
-    around = [sum(padded[i : i + 11]) / 11 for i in range(len(GRID))]
-    best = [least for least, f1 in zip(GRID, around, strict=True) if f1 >= max(around) - 1e-9]
-    assert threshold == pytest.approx(best[len(best) // 2])
+    highest = max(f1_score(truth, chances >= least) for least in GRID)
+    assert threshold == pytest.approx(highest / 2)
 
 
-def test_threshold_of_parted_labels_is_in_the_middle():
+def test_threshold_of_parted_labels_is_one_half():
     assert _learn([2.0, 1.0, -1.0, -2.0], [1, 1, 0, 0]) == (0.25, 0.5)
 
 
-def test_threshold_lies_in_the_gap_where_f1_is_highest():
-    """In it 73 of 100 true ones are named and nothing else, F1 0.84; below it all are, F1 0.73."""
-    logits, truth = [1.0] * 73 + [-1.0] * 27 + [-1.0] * 73, [1] * 100 + [0] * 73
+def test_threshold_of_right_chances_names_most_in_the_long_run():
+    """Lipton et al. 2014: where chances are right, naming from half of the best F1 on is best."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-1.0, 2.0, 40_000)
+    truth = (rng.random(40_000) < expit(logits)).astype(float)
     temperature, threshold = _learn(logits, truth)
-    low, high = expit(-1 / temperature), expit(1 / temperature)
-    assert low < threshold < high
+    chances = expit(logits / temperature)
+    highest = max(f1_score(truth, chances >= least) for least in GRID[::4])
+    assert temperature == pytest.approx(1.0, abs=0.05)
+    assert f1_score(truth, chances >= threshold) >= highest - 0.002
+
+
+def test_threshold_of_two_chances_in_closed_form():
+    """Named are 73 of 100 true ones and nothing else, F1 146 / 173; all would be F1 200 / 273."""
+    logits, truth = [1.0] * 73 + [-1.0] * 27 + [-1.0] * 73, [1] * 100 + [0] * 73
+    assert _learn(logits, truth)[1] == pytest.approx(73 / 173)
 
 
 def test_labels_of_one_value_are_not_fitted():
