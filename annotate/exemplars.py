@@ -35,7 +35,7 @@ class Exemplar:
 
 def pool() -> list[Exemplar]:
     """The utterances of our training text, without those held out for evaluation."""
-    kept = [s for s in training.load() if training.held_out(s) is None]
+    kept = training.learnt_from(training.load())
     found = []
     for sentences in training.utterances(kept):
         strategies = NO_STRATEGY

@@ -176,7 +176,13 @@ def test_jsonl_that_holds_no_votes_is_refused(tmp_path, line, error, message):
         votes.read([tmp_path / "v.jsonl"])
 
 
+def _finished(folder):
+    (folder / ".run").mkdir()
+    (folder / ".run" / "done").touch()
+
+
 def test_votes_are_added_and_never_replaced(tmp_path):
+    _finished(tmp_path)
     one = pl.DataFrame([_vote("b", Q), _vote("a", S)], schema=votes.VOTES)
     path = votes.append(one, tmp_path, "crowd")
     before = path.read_bytes()
@@ -190,7 +196,15 @@ def test_votes_are_added_and_never_replaced(tmp_path):
     assert set(votes.read(votes.files(tmp_path))["annotator"]) == {"a", "b", "c"}
 
 
+def test_a_table_missing_of_several_is_told(tmp_path):
+    _finished(tmp_path)
+    votes.append(pl.DataFrame([_vote("a", Q)], schema=votes.VOTES), tmp_path, "a-00001-of-00002")
+    with pytest.raises(DataError, match="a-00000-of-00002"):
+        votes.files(tmp_path)
+
+
 def test_files_of_votes_are_parquet_and_jsonl(tmp_path):
+    _finished(tmp_path)
     assert votes.files(tmp_path) == []
     votes.append(pl.DataFrame([_vote("a", Q)], schema=votes.VOTES), tmp_path, "a")
     votes.write(pl.DataFrame([_vote("b", Q)], schema=votes.VOTES), tmp_path / "votes" / "b.jsonl")
