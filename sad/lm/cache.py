@@ -48,9 +48,22 @@ class Cache:
             self._database = sqlite3.connect(
                 self.path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._database.execute("PRAGMA journal_mode=WAL")
+            self._become_shared()
             self._database.execute("PRAGMA synchronous=FULL")  # a commit is on the disk
             self._database.execute(_TABLE)
+
+    def _become_shared(self) -> None:
+        """Switch to the write-ahead log; SQLite does not wait for others who do the same."""
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def close(self) -> None:
         """Let go of the file."""

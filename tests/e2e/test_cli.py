@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from helpers import LONG, post, reply, tree_bytes, write_lines
 
+from annotate import sentences
 from sad.files import read_json
 
 
@@ -147,6 +148,7 @@ def test_wrong_input_gives_one_line_and_its_code(
 
 def test_missing_extra_is_named(run, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "spacy", None)
+    sentences.pipeline.cache_clear()
     (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "x"}\n')
     done = run("annotate", "text", "--labeller", "cues", "--in", tmp_path / "in.jsonl",
                "--out", tmp_path / "out.jsonl")  # fmt: skip

@@ -126,8 +126,9 @@ def test_killed_parent_or_worker_then_resumed(tmp_path, by_command, seed):
     with contextlib.suppress(psutil.Error):
         victims[0 if seed % 2 else rng.randrange(len(victims))].kill()
     err = process.communicate()[1]
-    assert "Traceback" not in err
     assert process.returncode in (0, 4, -signal.SIGKILL)
+    if process.returncode != -signal.SIGKILL:  # workers that are just starting tell of its end
+        assert "Traceback" not in err
     if process.returncode == 4:
         assert "was killed" in err and "again" in err
     _, alive = psutil.wait_procs(family, timeout=5)
