@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from sad.options import Executor, RayAddress, Sbatch, Tasks, Where, Workers
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,14 +18,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Label utterances, judge labellers, aggregate votes.",
 )
-
-
-class Executor(StrEnum):
-    """Where the parts of a folder are labelled."""
-
-    LOCAL = "local"
-    SLURM = "slurm"
-    RAY = "ray"
 
 
 LabellerName = Annotated[
@@ -84,15 +77,11 @@ def label(
     folder: Built,
     labeller: LabellerName = "best",
     assignments: Assignments = None,
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Parts at once; one per core.")
-    ] = None,
-    tasks: Annotated[int | None, typer.Option(metavar="N", min=1, help="Ranks in all.")] = None,
-    executor: Annotated[Executor, typer.Option(help="Where parts are labelled.")] = Executor.LOCAL,
-    ray_address: Annotated[str | None, typer.Option(metavar="A", help="Of a Ray cluster.")] = None,
-    sbatch: Annotated[
-        list[str] | None, typer.Option(metavar="K=V", help="An option of sbatch.")
-    ] = None,
+    workers: Workers = None,
+    tasks: Tasks = None,
+    executor: Where = Executor.LOCAL,
+    ray_address: RayAddress = None,
+    sbatch: Sbatch = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Go on where a labeller has no answer.")
     ] = False,

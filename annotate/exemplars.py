@@ -35,14 +35,10 @@ class Exemplar:
 
 def pool() -> list[Exemplar]:
     """The utterances of our training text, without those held out for evaluation."""
-    kept = training.learnt_from(training.load())
     found = []
-    for sentences in training.utterances(kept):
-        strategies = NO_STRATEGY
-        for sentence in sentences:
-            strategies |= sentence.strategies
-        text = " ".join(sentence.text for sentence in sentences)
-        found.append(Exemplar(text, sentences[0].topic, strategies))
+    for utterance in training.utterances(training.learnt_from(training.load())):
+        text, strategies = training.whole(utterance)
+        found.append(Exemplar(text, utterance[0].topic, strategies))
     return found
 
 

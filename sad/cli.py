@@ -9,7 +9,6 @@ import logging
 import re
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -20,6 +19,7 @@ from typer.core import TyperGroup
 
 from sad import plugins
 from sad.errors import SadError
+from sad.options import Executor, RayAddress, Sbatch, Tasks, Where, Workers
 
 _LISTS = ("--submissions", "--comments")  # options that take several files at once
 
@@ -103,42 +103,10 @@ Assignments = Annotated[
 AllowTruncated = Annotated[
     bool, typer.Option("--allow-truncated", help="Keep the good lines of a damaged dump; counted.")
 ]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Ranks at once (dumps are read one by one). Default here: one per core, none for "
-        "small inputs; with slurm and ray: as many as there are.",
-    ),
-]
-Tasks = Annotated[
-    int | None,
-    typer.Option(
-        min=1, help="Ranks of a stage. Default here: one per worker; with slurm and ray: per shard."
-    ),
-]
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        metavar="A", help="With ray; default: $RAY_ADDRESS, a Ray of this machine, or a new one."
-    ),
-]
-Sbatch = Annotated[
-    list[str] | None,
-    typer.Option(metavar="K[=V]", help="With slurm, such as partition=cpu or time=4:00:00."),
-]
 Fresh = Annotated[
     bool,
     typer.Option("--fresh/--resume", help="Start over, or go on with a build that stopped."),
 ]
-
-
-class Executor(StrEnum):
-    """Where a build runs."""
-
-    LOCAL = "local"
-    SLURM = "slurm"
-    RAY = "ray"
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -202,7 +170,7 @@ def build(
     allow_truncated: AllowTruncated = False,
     workers: Workers = None,
     tasks: Tasks = None,
-    executor: Annotated[Executor, typer.Option(help="Where the stages run.")] = Executor.LOCAL,
+    executor: Where = Executor.LOCAL,
     ray_address: RayAddress = None,
     sbatch: Sbatch = None,
     fresh: Fresh = False,

@@ -51,7 +51,7 @@ def stances_of_training(sentences: Iterable[training.Sentence]) -> list[Row]:
     for utterance in training.utterances(sentences):
         first = utterance[0]
         if first.stance is not None:
-            text = " ".join(sentence.text for sentence in utterance)
+            text, _ = training.whole(utterance)
             target = float(first.stance is Stance.SUPPORT)
             rows.append(Row(text, first.topic, (target,), first.topic))
     return rows

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 _LABELS = {"strategies": STRATEGY_LABELS, "stance": ("support",)}
 _DIGITS = 4
-"""Of a probability: what lies below changes with the texts beside it in a batch."""
+"""Of a probability: what lies below changes with how many texts are computed at once."""
 
 
 class Trained:

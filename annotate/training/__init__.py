@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sad.errors import DataError
-from sad.types import Stance, Strategy
+from sad.types import NO_STRATEGY, Stance, Strategy
 
 HERE = Path(__file__).parent
 HELD_OUT_BATCHES = ("08", "12")
@@ -103,6 +103,14 @@ def utterances(sentences: Iterable[Sentence]) -> list[list[Sentence]]:
     for sentence in sentences:
         found.setdefault(sentence.utterance, []).append(sentence)
     return list(found.values())
+
+
+def whole(utterance: Sequence[Sentence]) -> tuple[str, Strategy]:
+    """The text of an utterance, and the union of the strategies of its sentences."""
+    strategies = NO_STRATEGY
+    for sentence in utterance:
+        strategies |= sentence.strategies
+    return " ".join(sentence.text for sentence in utterance), strategies
 
 
 def _read(file: Path) -> Iterator[Sentence]:

@@ -1,49 +1,18 @@
 """Attacks on labellers: what is counted."""
 
-import importlib
 import sys
 from pathlib import Path
 
 import pytest
 
-from annotate import training
 from annotate.labeller import Item, Label, Side, load
 from sad.errors import SettingsError
 from sad.files import read_json
 from sad.types import NO_STRATEGY, Span, Stance, Strategy
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "perf" / "injection.py"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "perf" / "injection.py"
 QUESTION, ANALOGY, STATEMENT = Strategy.QUESTION, Strategy.ANALOGY, Strategy.STATEMENT
 SCORES = (0.5,) * 5
-
-
-@pytest.fixture(scope="module")
-def injection():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(SCRIPT.parent))
-        yield importlib.import_module("injection")
-        for name in ("injection", "injected"):
-            sys.modules.pop(name)
-
-
-@pytest.fixture(scope="module")
-def injected(injection):
-    return sys.modules["injected"]
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    return [sentence for sentence in training.load() if training.held_out(sentence)]
-
-
-@pytest.fixture(scope="module")
-def on(injected, held_out):
-    return injected.bases(held_out)
-
-
-@pytest.fixture(scope="module")
-def pool(injected, held_out, on):
-    return injected.statements(held_out, on)
 
 
 class Fake:

@@ -1,7 +1,5 @@
 """Attacks on labellers: the texts, and the pairs made of them."""
 
-import importlib
-import sys
 import unicodedata
 from collections import Counter
 from dataclasses import replace
@@ -9,40 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from annotate import sentences, training
+from annotate import sentences
 from annotate.labeller import Item
 from sad.errors import DataError, SettingsError
 from sad.types import NO_STRATEGY, Strategy
 
-FOLDER = Path(__file__).parents[2] / "scripts" / "perf"
+FOLDER = Path(__file__).parents[3] / "scripts" / "perf"
 SCRIPTS = {  # of Unicode: how the names of its letters begin
     "ru": "CYRILLIC", "zh": "CJK", "ja": "HIRAGANA", "ar": "ARABIC", "hi": "DEVANAGARI",
     "ko": "HANGUL",
 }  # fmt: skip
 STATEMENT = Strategy.STATEMENT
-
-
-@pytest.fixture(scope="module")
-def injected():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        yield importlib.import_module("injected")
-        sys.modules.pop("injected")
-
-
-@pytest.fixture(scope="module")
-def held_out():
-    return [sentence for sentence in training.load() if training.held_out(sentence)]
-
-
-@pytest.fixture(scope="module")
-def on(injected, held_out):
-    return injected.bases(held_out)
-
-
-@pytest.fixture(scope="module")
-def pool(injected, held_out, on):
-    return injected.statements(held_out, on)
 
 
 def test_fifty_attacks_are_distinct_and_of_many_languages(injected):
