@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from sad.errors import ModelError
 from sad.files import read_json, remove, sha256, told_errors, write_json
 from sad.types import STRATEGY_LABELS
 
-PART = 2048
+PART = 512
 """Utterances of a unit of work: a kill costs the units at work."""
 _VOTES = "votes.parquet"
 _VOTED = "voted.json"
@@ -66,7 +66,8 @@ def label_folder(
     """
     folder = folder.absolute()
     shards = built.files(folder, "utterances")
-    labeller = load(name, assignments)
+    _labeller.cache_clear()  # an encoder may have been trained anew
+    labeller = _labeller(name, tuple(assignments))
     heights = [built.read_file(path, "utterances", ["utterance_id"]).height for path in shards]
     parts = [(n, row) for n, height in enumerate(heights) for row in range(0, height, PART)]
     job = Job(folder, name, tuple(assignments), tuple(parts))
@@ -115,7 +116,7 @@ def _digest(folder: Path, labeller: Labeller, job: Job) -> str:
     return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:16]
 
 
-_labeller = cache(load)  # once per process: encoders are slow to load
+_labeller = lru_cache(1)(load)  # once per process: models are slow to load
 
 
 def usage(name: str, assignments: Sequence[str]) -> Any:
@@ -146,11 +147,17 @@ def _require_answers(work: Path, stage: Stage, name: str) -> None:
         )
 
 
+@lru_cache(1)  # the parts of a shard follow each other
+def _shard(path: Path, _: int) -> pl.DataFrame:
+    """What parts need of a shard, read again when its file was written again."""
+    columns = ["utterance_id", "text", "parent_id", "thread_id"]
+    return built.read_file(path, "utterances", columns)
+
+
 def _items(job: Job, shard: int, first: int) -> list[Item]:
     """The utterances of a part, each with its topic and the turn before it."""
     files = built.files(job.folder, "utterances")
-    columns = ["utterance_id", "text", "parent_id", "thread_id"]
-    near = built.read_file(files[shard], "utterances", columns)
+    near = _shard(files[shard], files[shard].stat().st_mtime_ns)
     rows = near.slice(first, PART)
     parents = near.select(parent_id="utterance_id", before="text")
     of, threads = len(files), pl.col("thread_id").is_in(rows["thread_id"].unique().implode())

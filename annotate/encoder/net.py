@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -274,8 +275,11 @@ def _with_updates(backbone: Any, shape: Shape) -> Any:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """No bars and no report of layers that are cut away on purpose."""
+    from tqdm import tqdm
     from transformers.utils import logging
 
+    # A lock between processes would be left over by every worker that is stopped.
+    tqdm.set_lock(threading.RLock())
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

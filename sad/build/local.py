@@ -109,6 +109,8 @@ def _start_of_workers(threads: int) -> Iterator[None]:
     """Workers that start within use ``threads`` cores, and leave Ctrl-C to this process."""
     own = {
         "POLARS_MAX_THREADS": str(threads),
+        "OMP_NUM_THREADS": str(threads),  # of torch: more than there are cores wait for each other
+        "TOKENIZERS_PARALLELISM": "false",
         # Polars' allocator hands memory back at once, only to take it again soon after.
         "_RJEM_MALLOC_CONF": "dirty_decay_ms:10000,muzzy_decay_ms:10000",
     }

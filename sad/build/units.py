@@ -65,7 +65,7 @@ class UnitStep(PipelineStep):  # type: ignore[misc]
         """Make the units of ``rank`` that are not there yet."""
         if self.threads:
             die_with_parent()
-            os.environ["POLARS_MAX_THREADS"] = str(self.threads)
+            os.environ |= {n: str(self.threads) for n in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS")}
         module, _, function = self.call.partition(":")
         make: Make = getattr(importlib.import_module(module), function)
         job = pickle.loads(self.job)  # noqa: S301  packed by this very process or its parent
