@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -269,7 +270,8 @@ def _with_updates(backbone: Any, shape: Shape) -> Any:
     if not targets:
         raise ModelError(f"backbone {shape.backbone}: no layer from number {shape.still} on")
     config = LoraConfig(r=shape.rank, lora_alpha=2 * shape.rank, target_modules=targets)
-    return get_peft_model(backbone, config)
+    with _quiet():
+        return get_peft_model(backbone, config)
 
 
 @contextmanager
@@ -284,7 +286,9 @@ def _quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():  # peft still asks what transformers renames
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logging.set_verbosity(before[0])
         if before[1]:
