@@ -232,6 +232,10 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="NAME.K=V", help="A setting of a labeller."),
     ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Judge by so many texts of each set, at random."),
+    ] = None,
 ) -> None:
     """Judge labellers by gold labels: scores with intervals, calibration, plots.
 
@@ -249,6 +253,7 @@ def evaluate(
     if len(set(gold)) < len(gold):
         raise typer.BadParameter("--gold: name each set once")
     sets = [load_gold(name) for name in gold]
+    sets = [each.some(limit) for each in sets] if limit else sets
     found = []
     with stage_bars() as on_progress:
         for name in names:

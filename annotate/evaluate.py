@@ -188,7 +188,12 @@ def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:
         "guideline_version": load_guideline().version,
         "versions": {"sad-dialogue": version("sad-dialogue")},
         "gold": {
-            name: {"n": len(gold.items), "groups": len(set(gold.groups)), "sha256": gold.digest}
+            name: {
+                "n": len(gold.items),
+                "of": gold.of or len(gold.items),
+                "groups": len(set(gold.groups)),
+                "sha256": gold.digest,
+            }
             for name, gold in first.items()
         },
         "labellers": {each.labeller: {"model": each.model} for each in found},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from sad.types import STRATEGY_LABELS
 
 Array = NDArray[np.float64]
 
+SEED = 13
+
 OURS = ("sample", "own-topics", "own-batches")
 """Gold of this package: the sample's, and sentences that the labeller ``best`` never saw."""
 
@@ -35,6 +37,22 @@ class Gold:
     groups: list[str]  # [N], trees or topics: what intervals are drawn over
     strategies: Array  # [N, L]
     stance: Array  # [N], 1 support, 0 oppose
+    of: int | None = None  # texts of the whole set, where this is a part of it
+
+    def some(self, limit: int) -> Gold:
+        """At most ``limit`` of the texts, drawn at random by a fixed seed."""
+        whole = len(self.items)
+        if limit >= whole:
+            return self
+        places = np.sort(np.random.default_rng(SEED).permutation(whole)[:limit])
+        return replace(
+            self,
+            items=[self.items[i] for i in places],
+            groups=[self.groups[i] for i in places],
+            strategies=self.strategies[places],
+            stance=self.stance[places],
+            of=whole,
+        )
 
 
 def load(name: str) -> Gold:

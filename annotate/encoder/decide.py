@@ -29,19 +29,21 @@ def probabilities(logits: Array, temperatures: Array | tuple[float, ...]) -> Arr
     return np.asarray(1 / (1 + np.exp(-np.clip(logits / np.asarray(temperatures), -60, 60))))
 
 
-def learn(logits: Array, targets: Array) -> Decision:
+def learn(logits: Array, targets: Array, threshold: float | None = None) -> Decision:
     """The decision that fits validation texts best.
 
     Args:
         logits: [N, L].
         targets: [N, L], 1, 0, or NaN where a label is not annotated.
+        threshold: of every label; learnt for each unless given.
     """
     pairs = []
     for column, truth in zip(logits.T, targets.T, strict=True):
         known = ~np.isnan(truth)
         temperature = _temperature(column[known], truth[known])
         chances = probabilities(column[known], (temperature,))
-        pairs.append((temperature, _threshold(chances, truth[known])))
+        least = _threshold(chances, truth[known]) if threshold is None else threshold
+        pairs.append((temperature, least))
     temperatures, thresholds = zip(*pairs, strict=True)
     return Decision(temperatures, thresholds)
 

@@ -83,7 +83,11 @@ def train(
     weights = net.trained_weights(encoder)
     net.ready(encoder, weights)
     logits = fitting.run(encoder, [(row.text, row.around) for row in check], encoder.net)
-    decision = decide.learn(logits.astype(np.float64), matrix(check).astype(np.float64))
+    decision = decide.learn(
+        logits.astype(np.float64),
+        matrix(check).astype(np.float64),
+        0.5 if settings.kind == "stance" else None,  # of two sides the likelier one
+    )
     measured = measure(logits, matrix(check), decision, labels)
     record = {
         "kind": settings.kind,

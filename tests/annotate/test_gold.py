@@ -190,3 +190,15 @@ def test_lone_surrogates_keep_their_place(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text('{"id": "a", "text": "x\\ud800y", "context": ["\\udfff", "ok"]}\n')
     assert list(read_items(path)) == [Item("a", "x?y", "", ("?", "ok"))]
+
+
+def test_a_part_of_a_gold_set_is_drawn_by_a_fixed_seed_and_known_as_a_part():
+    whole = gold.load("sample")
+    part = whole.some(50)
+    places = [whole.items.index(item) for item in part.items]
+    assert len(part.items) == 50 and part.of == len(whole.items) and places == sorted(places)
+    assert places != list(range(50))  # not the first ones
+    assert part.groups == [whole.groups[i] for i in places]
+    np.testing.assert_array_equal(part.strategies, whole.strategies[places])
+    assert whole.some(50).items == part.items
+    assert whole.some(10**6) is whole

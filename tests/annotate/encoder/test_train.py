@@ -107,6 +107,7 @@ def test_an_encoder_of_stances(tiny_model, tmp_path):
     ]  # fmt: skip
     data = write_lines(tmp_path / "sides.jsonl", lines)
     record = train(_settings(data, tiny_model, kind="stance"), tmp_path / "out")
+    assert record["thresholds"] == [0.5]  # of two sides the likelier one, whichever is rarer
     assert list(record["validation"]) == ["support"]
     labeller = load("encoder", [f"folder={tmp_path / 'out'}"])
     assert labeller.kind == "stance"
