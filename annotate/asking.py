@@ -180,8 +180,8 @@ def _told_apart(opened: dict[str, Cached]) -> None:
         if (other := specs.setdefault(model.id, spec)) != spec:
             raise SettingsError(
                 f"{other} and {spec} are both called {model.id}, so that their answers cannot be "
-                "told apart. If they are one model, write it the same way, its servers as "
-                "http://A/v1,http://B/v1#NAME; else serve one under another name"
+                "told apart. If they are one model, write it the same way, its servers in quotes "
+                'as "http://A/v1,http://B/v1#NAME"; else serve one under another name'
             )
 
 

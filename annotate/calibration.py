@@ -1,6 +1,7 @@
 """How often labellers are right, measured on text of ours that none of them was made on.
 
-``python -m annotate.calibration cues best`` writes the rates that the labeller ``weak`` takes.
+``python -m annotate.calibration cues best > annotate/weak.json`` makes the rates that the labeller
+``weak`` takes.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from annotate import training
-from annotate.labeller import Item, Label, Labeller, load
+from annotate.labeller import Item, Labeller, Side, load
+from sad.errors import ModelError, SettingsError
 from sad.types import Strategy
 
-BATCHES = ("17",)
+BATCHES = ("17", "34")
 """Text at natural rates that no rule was written on and no network was fitted to.
 
-The thresholds of ``best`` were set on it and another batch, which flatters ``best`` a little.
+The thresholds of ``best`` were set on these and another batch, which flatters ``best`` a little.
 """
 
 
@@ -47,16 +49,15 @@ def measured(
         gold: texts with their true labels.
 
     Raises:
-        TypeError: the labeller answers with stances.
+        SettingsError: the labeller answers with stances.
+        ModelError: it has no answer to a text.
     """
     pairs = list(gold)
     counts = {strategy: [[1, 2], [1, 2]] for strategy in Strategy}  # [right, all] if fired, if not
-    found = labeller.label([item for item, _ in pairs])
-    for (_, truth), label in zip(pairs, found, strict=True):
-        if not isinstance(label, Label):
-            raise TypeError(f"{labeller.name} answers with stances, which have no strategies")
+    found = _sets(labeller, [item for item, _ in pairs])
+    for (_, truth), said in zip(pairs, found, strict=True):
         for strategy, pair in counts.items():
-            cell = pair[0 if strategy in label.strategies else 1]
+            cell = pair[0 if strategy in said else 1]
             cell[0] += strategy in truth
             cell[1] += 1
     return {s: (fired[0] / fired[1], not_[0] / not_[1]) for s, (fired, not_) in counts.items()}
@@ -65,17 +66,30 @@ def measured(
 def rates(labellers: Iterable[str]) -> dict[str, Any]:
     """Sensitivity and specificity of each labeller per strategy, and the share of each strategy.
 
-    One is added to each count, as in ``measured``.
+    One is added to each count, and it raises, as in ``measured``.
     """
     pairs = utterances()
     truths = [truth for _, truth in pairs]
     told = {}
     for name in labellers:
-        found = list(load(name).label([item for item, _ in pairs]))
-        named = [label.strategies for label in found if isinstance(label, Label)]
+        named = _sets(load(name), [item for item, _ in pairs])
         told[name] = {s.label: _pair(s, named, truths) for s in Strategy}
     shares = {s.label: _share([s in truth for truth in truths]) for s in Strategy}
     return {"n": len(pairs), "batches": list(BATCHES), "prior": shares, "labellers": told}
+
+
+def _sets(labeller: Labeller, items: Sequence[Item]) -> list[Strategy]:
+    """The strategies that ``labeller`` names of each item."""
+    sets = []
+    for item, answer in zip(items, labeller.label(items), strict=True):
+        if isinstance(answer, Side):
+            raise SettingsError(f"{labeller.name} answers with stances, which have no strategies")
+        if answer is None:
+            raise ModelError(
+                f"{labeller.name} has no answer to {item.id}; measure one that answers every text"
+            )
+        sets.append(answer.strategies)
+    return sets
 
 
 def _pair(

@@ -58,7 +58,8 @@ def text(
 ) -> None:
     """Label lines {"id", "text"} of any text; only white space has no label.
 
-    "topic" and "context" (the turns before) may be given as well.
+    "topic" and "context" (the turns before) may be given as well; llm and stance_rules read the
+    context.
 
     Example: sad annotate text --labeller best --in texts.jsonl --out labels.jsonl
     """
@@ -244,7 +245,7 @@ def evaluate(
 
     Example: sad annotate evaluate --labeller best,cues --gold sample --out judged
     """
-    from annotate.evaluate import HEADER, answers, table, write
+    from annotate.evaluate import HEADER, answers, require, table, write
     from annotate.gold import load as load_gold
     from annotate.labeller import load
     from sad.console import print_rows, stage_bars
@@ -254,6 +255,8 @@ def evaluate(
         raise typer.BadParameter("--gold: name each set once")
     sets = [load_gold(name) for name in gold]
     sets = [each.some(limit) for each in sets] if limit else sets
+    # Each is loaded again for its turn: models kept till then would fill the memory.
+    require((load(name, settings[name]) for name in names), sets)
     found = []
     with stage_bars() as on_progress:
         for name in names:
@@ -285,7 +288,10 @@ def project(
     with atomic(out) as temporary:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         temporary.write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {len(lines):,} texts to {out}; next: sad annotate evaluate --gold {out}")
+    typer.echo(
+        f"wrote {len(lines):,} texts to {out}; next: sad annotate evaluate --labeller best "
+        f"--gold {out} --out judged"
+    )
 
 
 @app.command("train-encoder")
@@ -296,7 +302,7 @@ def train_encoder(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="F.jsonl", help="Labelled texts; default: our training text."),
+        typer.Option(metavar="F.jsonl", help="Labelled sentences; default: our training text."),
     ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="Such as mode=lora.")
@@ -330,7 +336,7 @@ def train_encoder(
 
 @contextmanager
 def _told(usage: Callable[[], Any]) -> Iterator[None]:
-    """What asking language models took is told at the end, however that comes."""
+    """What it took this process to ask language models is told at the end, however that comes."""
     import json
 
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from annotate.encoder.decide import expected_calibration_error
 from annotate.gold import Gold
 from annotate.guideline import load as load_guideline
-from annotate.labeller import Answer, Labeller, Side
+from annotate.labeller import Label, Labeller, Side
+from annotate.plots import plot, require_matplotlib
 from sad.errors import DataError
 from sad.files import write_json
 from sad.metrics import multilabel
 from sad.metrics.intervals import Interval, Reduce, bootstrap
-from sad.types import STRATEGY_LABELS, Stance
+from sad.types import NO_STRATEGY, STRATEGY_LABELS, Stance
 
 Array = NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class Answers:
     truth: Array  # [N, L], NaN where not annotated
     named: Array  # [N, L]
     chances: Array  # [N, L]
-    unanswered: int = 0  # texts without an answer: none of their labels was found
+    unanswered: int = 0  # texts without an answer
 
 
 def average_precision(chances: Array, truth: Array) -> float:
@@ -70,37 +71,68 @@ _OF_CHANCES = {
 }
 
 
+def require(labellers: Iterable[Labeller], sets: Sequence[Gold]) -> None:
+    """Refuse, before the first answer, what could not be judged or drawn after the last.
+
+    Args:
+        labellers: taken one by one, after all else was looked at.
+        sets: the gold sets that each is judged by.
+
+    Raises:
+        DataError: two gold sets have one name, or one has no labels of a labeller's kind.
+        MissingExtraError: there is no matplotlib.
+    """
+    require_matplotlib()
+    first: dict[str, Gold] = {}
+    for gold in sets:
+        if first.setdefault(gold.name, gold).digest != gold.digest:
+            raise DataError(gold.name, "two gold sets have this name; rename one of the files")
+    for labeller in labellers:
+        for gold in sets:
+            _truth(labeller, gold)
+
+
 def answers(
     labeller: Labeller, gold: Gold, on_progress: Callable[[int, int], None] = lambda *_: None
 ) -> Answers:
     """What ``labeller`` says of ``gold``.
 
+    A stance that is unclear or has no answer is a wrong one, whatever the truth: the guideline
+    counts it as no side. Of strategies no answer finds none.
+
     Raises:
         DataError: the gold set has no labels of its kind.
     """
-    stance = labeller.kind == "stance"
-    truth = gold.stance[:, None] if stance else gold.strategies
-    if np.isnan(truth).all():
-        raise DataError(gold.name, f"has no {labeller.kind} for {labeller.name} to be judged by")
+    truth = _truth(labeller, gold)
     found: list[Any] = []
     for start in range(0, len(gold.items), _BATCH):
         found += labeller.label(gold.items[start : start + _BATCH])
         on_progress(len(found), len(gold.items))
+    stance = labeller.kind == "stance"
     labels = ("support",) if stance else STRATEGY_LABELS
+    none = Side(None, 0.5) if stance else Label(NO_STRATEGY, (0.0,) * len(labels), ())
     named, chances = (
         np.array(column, np.float64)
-        for column in zip(*(_told(answer, labels) for answer in found), strict=True)
+        for column in zip(*(_told(answer or none) for answer in found), strict=True)
     )
+    named = np.where(np.isnan(named), 1 - truth, named)
     unanswered = sum(answer is None for answer in found)
     return Answers(labeller.name, labeller.model, gold, labels, truth, named, chances, unanswered)
 
 
-def _told(answer: Answer, labels: Sequence[str]) -> tuple[list[float], list[float]]:
-    """What is named, and the chance of each label."""
-    if answer is None:
-        return [0.0] * len(labels), [0.0] * len(labels)
+def _truth(labeller: Labeller, gold: Gold) -> Array:
+    """What ``labeller`` is judged by: [N, L]."""
+    truth = gold.stance[:, None] if labeller.kind == "stance" else gold.strategies
+    if np.isnan(truth).all():
+        raise DataError(gold.name, f"has no {labeller.kind} for {labeller.name} to be judged by")
+    return truth
+
+
+def _told(answer: Label | Side) -> tuple[list[float], list[float]]:
+    """What is named, NaN where no side is, and the chance of each label."""
     if isinstance(answer, Side):
-        return [float(answer.stance is Stance.SUPPORT)], [answer.support]
+        side = np.nan if answer.stance is None else float(answer.stance is Stance.SUPPORT)
+        return [side], [answer.support]
     names = answer.strategies.labels()
     return [float(label in names) for label in STRATEGY_LABELS], list(answer.scores)
 
@@ -153,7 +185,7 @@ def _scored(found: Answers) -> Iterator[tuple[str, str, int, Interval]]:
     # Of labels that are not annotated both sides are blanked, so that they count nowhere.
     truth, named = (np.where(known, side[some], 0.0) for side in (found.truth, found.named))
     counts = multilabel.counts(truth[:, asked], named[:, asked])
-    for name, reduce in _OF_SETS.items():
+    for name, reduce in (_OF_SETS if asked.any() else {}).items():
         yield "all", name, int(truth.sum()), _interval(counts, groups, reduce)
     if known.all():
         same = (truth == named).all(axis=1).astype(np.float64)
@@ -169,19 +201,12 @@ def _interval(stats: Array, groups: NDArray[Any], reduce: Reduce) -> Interval:
 def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:
     """Write ``metrics.json`` and the plots into ``out``; the scores.
 
-    Raises:
-        DataError: two gold sets have one name.
+    Gold sets are told apart by their names (``require``).
     """
-    from annotate.plots import plot
-
-    first: dict[str, Gold] = {}
     panels: dict[str, list[Answers]] = {}
     for each in found:
-        name = each.gold.name
-        if first.setdefault(name, each.gold).digest != each.gold.digest:
-            raise DataError(name, "two gold sets have this name; rename one of the files")
         kind = "-stance" if each.labels == ("support",) else ""
-        panels.setdefault(name + kind, []).append(each)
+        panels.setdefault(each.gold.name + kind, []).append(each)
     told = [score for each in found for score in scores(each)]
     record = {
         "whose": "ours",
@@ -194,7 +219,7 @@ def write(found: Sequence[Answers], out: Path) -> list[dict[str, Any]]:
                 "groups": len(set(gold.groups)),
                 "sha256": gold.digest,
             }
-            for name, gold in first.items()
+            for name, gold in {each.gold.name: each.gold for each in found}.items()
         },
         "labellers": {each.labeller: {"model": each.model} for each in found},
         "unanswered": {
@@ -221,9 +246,10 @@ def table(told: Sequence[dict[str, Any]]) -> list[list[str]]:
         rows.setdefault(key, {})[score["metric"]] = score
     found = []
     for key, of in rows.items():
-        main = of.get("f1") or of.get("macro_f1") or next(iter(of.values()))
+        f1 = of.get("f1") or of.get("macro_f1")
+        main = f1 or next(iter(of.values()))
         cells = [_cell(of.get(name)) for name in ("precision", "recall", "average_precision")]
-        found.append([*key, f"{main['n']:,}", f"{main['positives']:,}", _cell(main), *cells])
+        found.append([*key, f"{main['n']:,}", f"{main['positives']:,}", _cell(f1), *cells])
     return found
 
 

@@ -21,13 +21,22 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#
 _STYLE = {"svg.fonttype": "none", "font.size": 9, "text.parse_math": False}
 
 
-def plot(found: Sequence[Answers], out: Path, gold: str) -> list[Path]:
-    """Two SVG files for the gold set ``gold``, one panel per annotated label each."""
+def require_matplotlib() -> Any:
+    """The package ``matplotlib``, which is loaded only where something is drawn.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
+        import matplotlib.figure
     except ImportError:
         raise MissingExtraError("labels", "matplotlib") from None
+    return matplotlib
+
+
+def plot(found: Sequence[Answers], out: Path, gold: str) -> list[Path]:
+    """Two SVG files for the gold set ``gold``, one panel per annotated label each."""
+    mpl = require_matplotlib()
     written = []
     labels = [
         (place, label) for place, label in enumerate(found[0].labels)
@@ -35,7 +44,7 @@ def plot(found: Sequence[Answers], out: Path, gold: str) -> list[Path]:
     ]  # fmt: skip
     for name, draw in (("precision-recall", _precision_recall), ("calibration", _calibration)):
         with mpl.rc_context({**_STYLE, "svg.hashsalt": gold}):
-            figure = Figure(figsize=(3.1 * len(labels) + 0.3, 3.5), layout="constrained")
+            figure = mpl.figure.Figure(figsize=(3.1 * len(labels) + 0.3, 3.5), layout="constrained")
             axes = figure.subplots(1, len(labels), squeeze=False)[0]
             for panel, (place, label) in zip(axes, labels, strict=True):
                 known = ~np.isnan(found[0].truth[:, place])

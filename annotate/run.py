@@ -64,9 +64,9 @@ def label_folder(
         ModelError: the labeller has no answer to some texts, and that is not allowed; the same
             call asks again about the parts that they are in.
     """
+    _labeller.cache_clear()  # an encoder may have been trained anew
     folder = folder.absolute()
     shards = built.files(folder, "utterances")
-    _labeller.cache_clear()  # an encoder may have been trained anew
     labeller = _labeller(name, tuple(assignments))
     heights = [built.read_file(path, "utterances", ["utterance_id"]).height for path in shards]
     parts = [(n, row) for n, height in enumerate(heights) for row in range(0, height, PART)]
@@ -76,6 +76,8 @@ def label_folder(
         digest = _digest(folder, labeller, job)
         work = folder / ".run" / "labelling" / digest
         if _voted(folder).get(labeller.name) != _seal(digest, tables):
+            for path in tables:
+                votes.require_same(path, _provenance(labeller))
             work.mkdir(parents=True, exist_ok=True)
             stage = Stage(f"label by {labeller.name}", "annotate.run:make", len(parts))
             few = how.is_local and how.workers is None and (len(parts) <= _FEW or labeller.alone)
@@ -120,8 +122,15 @@ _labeller = lru_cache(1)(load)  # once per process: models are slow to load
 
 
 def usage(name: str, assignments: Sequence[str]) -> Any:
-    """What asking the language models of a labeller took in this process; None where none is."""
-    return getattr(_labeller(name, tuple(assignments)), "usage", None)
+    """What asking the language models of a labeller took; None where this process asked none.
+
+    What workers ask they count in their own processes, and nobody adds it up.
+    """
+    if not _labeller.cache_info().currsize:
+        return None
+    told = getattr(_labeller(name, tuple(assignments)), "usage", None)
+    models = told["models"].values() if told else ()
+    return told if any(model["seconds"] or model["cached"] for model in models) else None
 
 
 def make(job: Job, unit: int, folder: Path) -> None:
@@ -185,11 +194,18 @@ def _vote(item: Item, answer: Label | Side, labeller: Labeller) -> dict[str, Any
         chances = [chance for chance, strategy in scores if strategy in value]
     return {
         "utterance_id": item.id,
-        "annotator": labeller.name,
-        "kind": labeller.kind,
         "value": value,
         "spans": spans,
         "confidence": min(chances, default=None),
+        **_provenance(labeller),
+    }
+
+
+def _provenance(labeller: Labeller) -> dict[str, Any]:
+    """What all votes of a labeller say alike."""
+    return {
+        "annotator": labeller.name,
+        "kind": labeller.kind,
         "source": labeller.source,
         "guideline_version": votes.GUIDELINE_VERSION,
         "model": labeller.model,

@@ -205,13 +205,14 @@ def _by_disagreement(pool: _Pool) -> pl.DataFrame:
 
 
 def _by_uncertainty(pool: _Pool) -> pl.DataFrame:
-    """The votes of machines with a confidence nearest to one half first."""
+    """The votes of machines with the least confidence first; up to one half all are equal."""
     sure = pl.col("source").is_in(MACHINES) & pl.col("confidence").is_finite()
-    away = (pl.col("confidence") - 0.5).abs().round(9)
-    near = pool.votes.filter(sure).group_by("utterance_id").agg(away=away.min())
-    rows = pool.rows.join(near, on="utterance_id", maintain_order="left")
-    rows = rows.sort("away", maintain_order=True)
-    told = pl.format("uncertainty: {} from one half", pl.col("away").round(3))
+    least = pool.votes.filter(sure).group_by("utterance_id").agg(pl.col("confidence").min())
+    rows = pool.rows.join(least, on="utterance_id", maintain_order="left")
+    # A label below one half was named all the same: its threshold is low, or it was the best left.
+    above = (pl.col("confidence") - 0.5).clip(0).round(9)
+    rows = rows.sort(above, maintain_order=True)
+    told = pl.format("uncertainty: confidence {}", pl.col("confidence").round(3))
     return _some(rows, "none has a vote with a confidence", _PREDICTED).with_columns(reason=told)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,22 @@ def append(votes: pl.DataFrame, folder: Path, name: str) -> Path:
         raise SettingsError(f"{path} holds other votes, which are never replaced; move it away")
     write(votes, path)
     return path
+
+
+def require_same(path: Path, same: Mapping[str, Any]) -> None:
+    """Check that the votes at ``path``, if there are any, have the values ``same`` in its columns.
+
+    Raises:
+        SettingsError: they have others; votes are never replaced.
+    """
+    if not path.exists():
+        return
+    rows = _read_one(path)
+    if others := [name for name, value in same.items() if set(rows[name].unique()) - {value}]:
+        raise SettingsError(
+            f"{path} holds votes of another {', '.join(others)}, which are never replaced; "
+            "move it away"
+        )
 
 
 def table(folder: Path, name: str) -> Path:

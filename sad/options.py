@@ -28,7 +28,9 @@ Workers = Annotated[
 Tasks = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Ranks of a stage. Default here: one per worker; with slurm and ray: per shard."
+        min=1,
+        help="Ranks of a stage. Default here: one per worker; with slurm and ray: one per shard, "
+        "or per 512 utterances to label; at most 500.",
     ),
 ]
 RayAddress = Annotated[

@@ -12,6 +12,8 @@ from sad.metrics.multilabel import ratio
 Array = NDArray[np.float64]
 
 BINS = 10
+NEVER = 2.0
+"""A threshold that no probability reaches: of labels that nothing was learnt about."""
 _THRESHOLDS = np.linspace(0.02, 0.98, 97)
 _TEMPERATURES = np.geomspace(0.25, 8.0, 121)
 
@@ -48,6 +50,12 @@ def learn(logits: Array, targets: Array, threshold: float | None = None) -> Deci
     return Decision(temperatures, thresholds)
 
 
+def untaught(decision: Decision, learnt: NDArray[np.float32]) -> Decision:
+    """``decision`` without the labels that ``learnt`` [N, L] has no target of."""
+    thresholds = np.where(np.isnan(learnt).all(axis=0), NEVER, decision.thresholds)
+    return Decision(decision.temperatures, tuple(thresholds.tolist()))
+
+
 def _temperature(logits: Array, truth: Array) -> float:
     """The temperature of least cross-entropy on a grid; 1 where there is nothing to fit."""
     if not len(truth) or truth.min() == truth.max():
@@ -67,7 +75,7 @@ def _threshold(chances: Array, truth: Array) -> float:
         return 0.5
     named = chances[None, :] >= _THRESHOLDS[:, None]
     f1 = ratio(2 * (named @ truth), named.sum(axis=1) + truth.sum())
-    return float(f1.max()) / 2
+    return float(f1.max()) / 2 or 0.5  # where no chance of a true one reaches the grid
 
 
 def bins(chances: Array, truth: Array) -> tuple[Array, Array, Array]:

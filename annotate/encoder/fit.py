@@ -26,7 +26,11 @@ _WINDOW = 16  # batches that are sorted by length together
 class FitSettings(Settings):
     """How an encoder is trained."""
 
-    epochs: int = Field(4, ge=1, description="Passes over the texts. Source: ours")
+    epochs: int = Field(
+        4, ge=1,
+        description="Passes over the texts; ten times as many where only a head learns. "
+        "Source: ours",
+    )  # fmt: skip
     batch_size: int = Field(32, ge=1, description="Texts per step. Source: ours")
     lr: float = Field(1e-3, gt=0, description="Of the updates or the backbone. Source: ours")
     head_lr: float = Field(2e-3, gt=0, description="Of the head. Source: ours")
@@ -100,7 +104,7 @@ def _length(text: tuple[str, str]) -> int:
 
 
 def _shown(row: Row, settings: FitSettings, rng: random.Random) -> tuple[str, str]:
-    """The text as this epoch sees it: worn like a transcript, with or without surroundings."""
+    """The text as it is shown once: worn like a transcript, with or without surroundings."""
     around = "" if rng.random() < settings.bare else row.around
     chance, text = rng.random() / settings.worn if settings.worn else 1.0, row.text
     worn = text

@@ -81,9 +81,8 @@ def read(path: Path, kind: Kind) -> list[Row]:
 
 
 def _around(item: Item, kind: Kind) -> str:
-    if kind == "stance":
-        return item.topic
-    return around(item.topic, item.context[-1] if item.context else "")
+    """Turns before a text are not shown: strategies are asked of sentences, which have none."""
+    return item.topic if kind == "stance" else around(item.topic, "")
 
 
 def matrix(rows: Sequence[Row]) -> Array:

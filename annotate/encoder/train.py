@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from annotate import training
-from annotate.encoder import decide, net
+from annotate.encoder import decide, net, use
 from annotate.encoder import fit as fitting
 from annotate.encoder.fit import FitSettings, Progress
 from annotate.encoder.rows import Row, divided, matrix, of_training, read, stances_of_training
@@ -37,8 +37,8 @@ class TrainSettings(Settings):
     data: str = Field(OWN, description="A JSONL file, or 'own': our training text. Source: ours")
     held_out: bool = Field(
         True,
-        description="Whether the topics and batches for evaluation are left out of our text. "
-        "Source: ours",
+        description="Whether the topics and batches for evaluation are left out, of our own text "
+        "alone. Source: ours",
     )
     validation: float = Field(
         0.1, gt=0, lt=1,
@@ -88,6 +88,7 @@ def train(
         matrix(check).astype(np.float64),
         0.5 if settings.kind == "stance" else None,  # of two sides the likelier one
     )
+    decision = decide.untaught(decision, matrix(learn))
     measured = measure(logits, matrix(check), decision, labels)
     record = {
         "kind": settings.kind,
@@ -121,6 +122,8 @@ def _divided(settings: TrainSettings) -> tuple[list[Row], list[Row]]:
         else:
             learn, check = divided(rows_of(kept), settings.validation, settings.fit.seed)
     else:
+        if settings.validation_batches:
+            raise SettingsError("validation_batches: batches are of our own text, not of --data")
         rows = read(Path(settings.data), settings.kind)
         learn, check = divided(rows, settings.validation, settings.fit.seed)
     if not learn or not check:
@@ -144,15 +147,22 @@ def measure(
     decision: decide.Decision,
     labels: Sequence[str],
 ) -> dict[str, Any]:
-    """Per label: n, positives, precision, recall, F1, calibration error before and after."""
+    """Per label: n, positives, precision, recall, F1, calibration error before and after.
+
+    Args:
+        logits: [N, L].
+        targets: [N, L], NaN where a label is not annotated.
+        decision: as it is used afterwards: a Statement is what bears no other strategy.
+        labels: [L].
+    """
     chances = decide.probabilities(logits.astype(np.float64), decision.temperatures)
     plain = decide.probabilities(logits.astype(np.float64), (1.0,) * len(labels))
+    named = use.named(chances, decision)
     told = {}
     for place, label in enumerate(labels):
         known = ~np.isnan(targets[:, place])
         truth = targets[known, place].astype(np.float64)
-        found = chances[known, place] >= decision.thresholds[place]
-        summed = multilabel.counts(truth[:, None], found[:, None]).sum(axis=0)
+        summed = multilabel.counts(truth[:, None], named[known, place, None]).sum(axis=0)
         told[label] = {
             "n": int(known.sum()),
             "positives": int(truth.sum()),

@@ -94,6 +94,13 @@ def sentences_of(item: Item, places: Sequence[tuple[int, int]]) -> Iterator[tupl
         before = text
 
 
+def named(chances: Array, decision: decide.Decision) -> NDArray[np.bool_]:
+    """Which labels are named of each sentence, or which texts support: as ``chances``, [N, L]."""
+    if chances.shape[1] == 1:
+        return np.asarray(chances >= decision.thresholds)
+    return np.array([[s in found for s in Strategy] for found in decided(chances, decision)])
+
+
 def decided(chances: Array, decision: decide.Decision) -> list[Strategy]:
     """The strategies of each sentence from its chances [N, L]: a sentence has at least one.
 

@@ -28,7 +28,6 @@ class GoldLabels:
     """The labeller ``gold``: it knows texts by their ids, and blank ones."""
 
     source = "gold"
-    model = None
     prompt_digest = None
     alone = True
 
@@ -36,6 +35,7 @@ class GoldLabels:
         known = gold.load(settings.gold)
         self.kind: Kind = settings.kind
         self.name = f"gold-{known.name}" + ("-stance" if settings.kind == "stance" else "")
+        self.model = known.digest[:16]
         self._where = settings.gold
         table = known.strategies if settings.kind == "strategies" else known.stance[:, None]
         whole = [not np.isnan(row).any() for row in table]

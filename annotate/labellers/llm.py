@@ -24,7 +24,8 @@ class Settings(AskSettings):
 
     models: list[str] = Field(
         ["hf:smollm2"],
-        description="Models: hf:NAME, http://HOST/v1#NAME, replay:FILE. Source: ours, the one "
+        description="Models: hf:NAME, http://HOST/v1#NAME, replay:FILE; several servers of one "
+        """in quotes: --set 'models=["http://A/v1,http://B/v1#NAME"]'. Source: ours, the one """
         "that needs no network; it is far too small to label well",
     )
     prompts: list[str] = Field(["v1"], description="Versions of the prompt. Source: ours")

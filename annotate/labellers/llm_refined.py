@@ -44,7 +44,8 @@ class LlmRefined:
     """The labeller ``llm_refined``.
 
     What both name stays and what neither names stays out, unless ``ask_when_agreed``: the third
-    decides on the rest. It sees the two in an order that only the text decides.
+    decides on the rest. Where its stance is neither of theirs, the two vote, and a tie is unclear.
+    It sees the two in an order that only the text decides.
     """
 
     source = "llm"
@@ -99,10 +100,13 @@ class LlmRefined:
         self, first: Verdict | None, second: Verdict | None, third: Verdict | None
     ) -> Verdict | None:
         """The third's verdict, held to what the two said unless it may overrule them."""
-        if self._overrule or not isinstance(third, Label):
+        if self._overrule or third is None:
             return third
-        if not isinstance(first, Label) or not isinstance(second, Label):
-            return third
+        if not (
+            isinstance(first, Label) and isinstance(second, Label) and isinstance(third, Label)
+        ):
+            followed = _said(third) in (_said(first), _said(second))
+            return third if followed else vote([first, second])
         either = first.strategies | second.strategies
         kept = (first.strategies & second.strategies) | (third.strategies & either)
         if not kept:  # two answers with nothing in common, and the third takes neither

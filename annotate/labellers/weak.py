@@ -2,7 +2,7 @@
 
 Per strategy the votes are combined as if they were independent given the truth (Dawid and Skene's
 model with rates that were measured, not guessed): ``annotate/weak.json``, made by
-``python -m annotate.calibration``.
+``python -m annotate.calibration cues best > annotate/weak.json``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from annotate.asking import digest
 from annotate.labeller import Answer, Item, Kind, Label, Labeller, load
 from sad.errors import DataError, SettingsError
 from sad.files import read_json, sha256
@@ -54,7 +55,8 @@ class Weak:
                      if by.kind != self.kind]:  # fmt: skip
             raise SettingsError(f"labeller weak: {other[0]} gives no strategies")
         self.name = f"weak-{'-'.join(settings.labellers)}"
-        self.model = sha256(path)[:16]
+        models = [[other.model, other.prompt_digest] for other in self._others]
+        self.model = digest([sha256(path), *models])[:16]
 
     def label(self, items: Sequence[Item]) -> Iterator[Answer]:
         """One label per item, in order."""
@@ -92,7 +94,8 @@ def _read(path: Path, names: Sequence[str]) -> tuple[list[float], list[list[tupl
         if lacking := [name for name in names if name not in rates["labellers"]]:
             raise SettingsError(
                 f"labeller weak: {path} has no rates of {lacking[0]}; "
-                f"python -m annotate.calibration {' '.join(names)} writes them"
+                f"make them with python -m annotate.calibration {' '.join(names)} > FILE, "
+                "and give --set rates=FILE"
             )
         prior = [_logit(rates["prior"][s.label]) for s in Strategy]
         own = [rates["labellers"][name] for name in names]

@@ -149,7 +149,7 @@ class Unfinished(Exception):  # noqa: N818  not an error for users: the engine t
 
 @contextmanager
 def ticking(tell: Tell) -> Iterator[None]:
-    """Call ``tell`` every second while the block waits for others."""
+    """Call ``tell`` every second, from another thread, while the block works or waits."""
     over = threading.Event()
 
     def tick() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from datatrove.executor import LocalPipelineExecutor
 
-from sad.build.engine import POLL_SECONDS, Tell, cores
+from sad.build.engine import POLL_SECONDS, Tell, cores, ticking
 from sad.build.units import RESUME, SHORT_OF_MEMORY, Stage, UnitStep, die_with_parent
 from sad.errors import WorkerError
 
@@ -35,9 +35,10 @@ class InProcess:
     def run(self, stage: Stage, step: UnitStep, tasks: int, markers: Path, tell: Tell) -> None:
         """Run the ranks that have no marker."""
         executor = LocalPipelineExecutor([step], tasks, logging_dir=str(markers))
-        for rank in executor.get_incomplete_ranks():
-            executor._run_for_rank(rank, 1)
-            tell()
+        with ticking(tell):  # a rank may take hours
+            for rank in executor.get_incomplete_ranks():
+                executor._run_for_rank(rank, 1)
+                tell()
 
     def close(self) -> None:
         """Nothing is running."""

@@ -9,7 +9,8 @@ the rows, so that an answer does not depend on other requests.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -94,7 +95,7 @@ class Scorer:
         # Windows and states count what pads a body as if it were text.
         layers = DynamicCache(config=model.config).layers
         self.pads = all(type(layer) is DynamicLayer for layer in layers)
-        _sharpen(model)
+        self._sharp = _sharpened(model.get_output_embeddings())
 
     def score(self, jobs: Sequence[Job]) -> list[tuple[float, ...]]:
         """The log-likelihood (nats) of each target of each job, in order.
@@ -153,13 +154,14 @@ class Scorer:
             {t.start - 1 - job.shared + i
              for job in jobs for t in job.targets for i in range(len(t.tokens))}
         )  # fmt: skip
-        logits = self._model(
-            input_ids=self._tensor([[*row, *[0] * (width - len(row))] for row in rows]),
-            attention_mask=torch.cat([mask, self._tensor(seen)], dim=1),
-            position_ids=self._tensor([[start + t for t in range(width)] for start in begin]),
-            past_key_values=cache,
-            logits_to_keep=self._tensor(wanted),
-        ).logits
+        with self._sharper():
+            logits = self._model(
+                input_ids=self._tensor([[*row, *[0] * (width - len(row))] for row in rows]),
+                attention_mask=torch.cat([mask, self._tensor(seen)], dim=1),
+                position_ids=self._tensor([[start + t for t in range(width)] for start in begin]),
+                past_key_values=cache,
+                logits_to_keep=self._tensor(wanted),
+            ).logits
         logprobs = logits.float().log_softmax(-1)
         column = {place: i for i, place in enumerate(wanted)}
         found, first = [], 0
@@ -167,6 +169,16 @@ class Scorer:
             found.append(tuple(_sum(logprobs[first + t.row], t, job, column) for t in job.targets))
             first += len(job.rows)
         return found
+
+    @contextmanager
+    def _sharper(self) -> Iterator[None]:
+        """The model with logits in float32; afterwards it writes as if nothing had been scored."""
+        own = self._model.get_output_embeddings()
+        self._model.set_output_embeddings(self._sharp)
+        try:
+            yield
+        finally:
+            self._model.set_output_embeddings(own)
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.tensor(values, device=self._model.device)
@@ -179,10 +191,12 @@ def _sum(logprobs: Tensor, target: Target, job: Job, column: dict[int, int]) -> 
     return float(sum(picked))
 
 
-def _sharpen(model: Any) -> None:
-    """Let ``model`` compute its logits in float32: those of bfloat16 are steps of 1/8 apart."""
-    head = model.get_output_embeddings()
-    for name, weight in list(head.named_parameters(recurse=False)):
-        exact = torch.nn.Parameter(weight.detach().float(), requires_grad=False)
-        setattr(head, name, exact)  # of its own: the embedding that it may be tied to stays
-    head.register_forward_pre_hook(lambda _, arguments: (arguments[0].float(),))
+def _sharpened(head: Any) -> Any:
+    """``head`` in float32, sharing weights of that type: bfloat16 has logits in steps of 1/8."""
+    exact = {
+        id(weight): torch.nn.Parameter(weight.detach().float(), requires_grad=False)
+        for weight in head.parameters()
+    }
+    sharp = copy.deepcopy(head, exact)  # with these in the place of its weights
+    sharp.register_forward_pre_hook(lambda _, arguments: (arguments[0].float(),))
+    return sharp

@@ -44,7 +44,10 @@ class ServedModel:
         except ImportError:
             raise MissingExtraError("labels", "openai") from None
         if not name:
-            raise ModelError(f"{urls[0]} names no model; write {urls[0].rstrip('/')}#NAME")
+            raise ModelError(
+                f"{urls[0]} names no model; write {urls[0].rstrip('/')}#NAME, and several servers "
+                """of one model in quotes: --set 'models=["http://A/v1,http://B/v1#NAME"]'"""
+            )
         self.id = f"{name}@{settings.revision}" if settings.revision else name
         self._name = name
         self._settings = settings

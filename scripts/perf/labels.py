@@ -2,8 +2,8 @@
 """Speed of labelling and of counting votes: scripts/perf/labels.py [--parts A,B] [--out DIR]
 
 cues     words a second of one core, sentence splitting included (bar: 100,000)
-encoder  texts a second of the labeller's forward passes, beside bare passes of the same
-         length-sorted batches in the same process (bar: 0.8 of them)
+encoder  sentences a second of the whole label(), with splitting and tokenising, beside bare
+         forward passes on padded, length-sorted batches in the same process (bar: 0.8 of them)
 votes    seconds to read a table of N votes, to aggregate it by Dawid-Skene and to report its
          agreement with intervals over trees (bar: 60 for a million, on the wall)
 """
@@ -56,7 +56,7 @@ def cues() -> dict[str, float]:
 
 
 def encoder() -> dict[str, float]:
-    """Texts a second of the labeller, beside bare forward passes of the same batches."""
+    """Sentences a second of the whole ``label()``, beside bare forward passes."""
     items = [Item(r["id"], r["text"], r["topic"]) for r in sample.gold()]
     places = sentences.split([item.text for item in items])
     pairs = [p for item, at in zip(items, places, strict=True) for p in sentences_of(item, at)]

@@ -3,6 +3,7 @@ import pytest
 from annotate import calibration, guideline, sentences
 from annotate.labeller import Item, Label, Side, load
 from annotate.labellers.cues import CALIBRATION
+from sad.errors import ModelError, SettingsError
 from sad.types import NO_STRATEGY, Strategy
 
 
@@ -185,9 +186,22 @@ def test_measured_adds_one_to_each_count():
     assert found[Strategy.ANALOGY] == (0.5, pytest.approx(1 / 6))
 
 
-def test_measured_refuses_a_labeller_of_stances():
-    with pytest.raises(TypeError, match="stances"):
-        calibration.measured(Says([Side(None, 0.5)]), [(Item("1", "text"), Strategy.STATEMENT)])
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        (Side(None, 0.5), SettingsError, "says answers with stances"),
+        (None, ModelError, "says has no answer to 2"),
+    ],
+)
+def test_who_cannot_be_measured_is_told(answer, error, told, monkeypatch):
+    gold = [(Item(name, "text"), Strategy.STATEMENT) for name in ("1", "2")]
+    says = Says([said(Strategy.STATEMENT), answer])
+    with pytest.raises(error, match=told):
+        calibration.measured(says, gold)
+    monkeypatch.setattr(calibration, "utterances", lambda: gold)
+    monkeypatch.setattr(calibration, "load", lambda _: says)
+    with pytest.raises(error, match=told):
+        calibration.rates(["says"])
 
 
 def test_calibration_leaves_out_what_is_held_out_for_evaluation():

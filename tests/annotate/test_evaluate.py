@@ -1,12 +1,15 @@
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
 from annotate import gold
 from annotate.encoder.decide import bins, expected_calibration_error
-from annotate.evaluate import Answers, answers, average_precision, scores
+from annotate.evaluate import Answers, answers, average_precision, require, scores, table
 from annotate.labeller import Item, Label, Side
-from sad.errors import DataError
+from sad.errors import DataError, MissingExtraError
 from sad.types import NO_STRATEGY, STRATEGY_LABELS, Stance, Strategy
 
 Q, C, E, A, S = Strategy
@@ -179,10 +182,57 @@ def test_stances_by_hand():
     assert told["support", "average_precision"] == 1.0
 
 
+@pytest.mark.parametrize("nothing", [Side(None, 0.5), None])
+@pytest.mark.parametrize("truth", [0, 1])
+def test_no_side_is_a_wrong_stance_whatever_the_truth(nothing, truth):
+    """Right on one text of two; the one without a side is the other."""
+    known = _gold([[np.nan] * 5] * 3, stance=[truth, truth, np.nan])
+    given = {"0": Side(Stance(truth), 0.5), "1": nothing, "2": nothing}
+    found = answers(Told("stance", given), known)
+    assert _values(found)["stance", "accuracy"] == 0.5
+    assert found.named[:2, 0].tolist() == [truth, 1 - truth]
+    assert found.chances[:, 0].tolist() == [0.5] * 3
+    assert found.unanswered == (2 if nothing is None else 0)
+
+
+def test_always_unclear_is_never_right():
+    known = _gold([[np.nan] * 5] * 4, stance=[1, 0, 0, 0])
+    told = _values(answers(Told("stance", {str(i): Side(None, 0.5) for i in range(4)}), known))
+    assert told["stance", "accuracy"] == told["stance", "macro_f1"] == 0
+    assert told["support", "average_precision"] == 0.25  # the base rate
+
+
 def test_gold_without_labels_of_the_kind_is_told():
     known = _gold([[1, 0, 0, 0, 0]])
     with pytest.raises(DataError, match="g: has no stance for told to be judged by"):
         answers(Told("stance", {}), known)
+
+
+def test_a_labeller_is_refused_for_any_of_the_gold_sets():
+    both, one = _gold([[1, 0, 0, 0, 0]], stance=[1], name="both"), _gold([[1, 0, 0, 0, 0]])
+    fit, unfit = Told("strategies", {}), Told("stance", {})
+    require([fit], [both, one])
+    require([fit, unfit], [both])
+    with pytest.raises(DataError, match="g: has no stance for told to be judged by"):
+        require([fit, unfit], [both, one])
+
+
+def _unloaded():
+    raise AssertionError("a labeller was loaded")
+    yield
+
+
+def test_two_gold_sets_of_one_name_are_refused_before_labellers_are_loaded():
+    known = _gold([[1, 0, 0, 0, 0]])
+    with pytest.raises(DataError, match="g: two gold sets have this name; rename"):
+        require(_unloaded(), [known, replace(known, digest="e" * 64)])
+    require([], [known, known])
+
+
+def test_missing_matplotlib_is_told_before_labellers_are_loaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"matplotlib .*\[labels\]"):
+        require(_unloaded(), [_gold([[1, 0, 0, 0, 0]])])
 
 
 def test_texts_are_asked_in_order_and_progress_is_told():
@@ -214,3 +264,21 @@ def test_no_answer_finds_nothing():
     found = answers(Told("strategies", {"0": _label(Q), "1": None}), _gold(truth))
     assert found.unanswered == 1
     assert _values(found)["Question", "recall"] == 0.5
+
+
+def test_gold_without_any_positive_label_has_no_f1():
+    """One of three texts is rightly given nothing; each label is wrong in at most one."""
+    given = {"0": _label(NO_STRATEGY), "1": _label(Q), "2": _label(C)}
+    told = scores(answers(Told("strategies", given), _gold([[0] * 5] * 3)))
+    of_all = {
+        s["metric"]: (s["value"], s["n"], s["positives"]) for s in told if s["label"] == "all"
+    }
+    assert of_all == {"subset_accuracy": (pytest.approx(1 / 3, abs=1e-6), 3, 0)}
+    assert {s["metric"] for s in told if s["label"] != "all"} == {"calibration_error"}
+    assert {tuple(row[3:]) for row in table(told)} == {("3", "0", "-", "-", "-", "-")}
+
+
+def test_gold_of_some_labels_without_positives_has_no_score_of_sets():
+    truth = [[0, np.nan, np.nan, np.nan, np.nan]] * 2
+    told = _values(answers(Told("strategies", {"0": _label(Q), "1": _label(S)}), _gold(truth)))
+    assert {*told} == {("Question", "calibration_error")}

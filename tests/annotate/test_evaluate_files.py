@@ -9,8 +9,8 @@ from helpers import write_lines
 from annotate import evaluate, gold, guideline
 from annotate.evaluate import Answers, answers, table
 from annotate.labeller import Label, load
+from annotate.projections import causal_news
 from sad import sample
-from sad.errors import DataError
 from sad.types import STRATEGY_LABELS, Strategy
 
 
@@ -58,7 +58,7 @@ def test_metrics_file(written):
     assert record["guideline_version"] == guideline.load().version
     known = gold.load("sample")
     assert record["gold"] == {
-        "sample": {"n": 431, "groups": len({*known.groups}), "sha256": known.digest}
+        "sample": {"n": 431, "of": 431, "groups": len({*known.groups}), "sha256": known.digest}
     }
     assert record["labellers"]["plain <S> & more $x$"] == {"model": "abc"}
     for score in told:
@@ -89,12 +89,50 @@ def test_writing_again_gives_the_same_bytes(written, tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-def test_two_gold_sets_of_one_name_are_refused(tmp_path):
-    other = _random(1)
-    other = replace(other, gold=replace(other.gold, digest="e" * 64))
-    with pytest.raises(DataError, match="g: two gold sets have this name; rename"):
-        evaluate.write([_random(0), other], tmp_path)
-    assert not [*tmp_path.iterdir()]
+def test_a_gold_file_without_positives_is_written_and_drawn(tmp_path):
+    lines = [{"id": str(i), "text": f"So {i}.", "strategies": []} for i in range(4)]
+    known = gold.load(str(write_lines(tmp_path / "blank.jsonl", lines)))
+    told = evaluate.write([answers(Plain(), known)], tmp_path / "out")
+    assert {s["value"] for s in told if s["label"] == "all"} == {0.0}
+    assert (tmp_path / "out" / "blank-precision-recall.svg").exists()
+
+
+def _evaluated(run, labellers, *sets, out):
+    given = [argument for name in sets for argument in ("--gold", name)]
+    return run("annotate", "evaluate", "--labeller", labellers, *given, "--out", out)
+
+
+def test_a_labeller_of_another_kind_is_refused_before_any_answers(run, tmp_path):
+    done = _evaluated(run, "cues,stance_rules", "sample", "own-topics", out=tmp_path / "out")
+    assert (done.code, done.out) == (4, "")
+    assert "own-topics: has no stance for stance_rules" in done.err
+    assert "cues: " not in done.err  # the stage of its answers
+
+
+def test_two_gold_files_of_one_name_are_refused_before_any_answers(run, tmp_path):
+    files = []
+    for n, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        line = {"id": "1", "text": f"Why {n}?", "strategies": ["Question"]}
+        files.append(write_lines(tmp_path / folder / "g.jsonl", [line]))
+    done = _evaluated(run, "cues", *files, out=tmp_path / "out")
+    assert done.code == 4
+    assert "g: two gold sets have this name" in done.err and "cues: " not in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_that_a_projection_names_can_be_typed(run, tmp_path, monkeypatch):
+    for name in causal_news.FILES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("index,text,label\na_1_0,It broke .,0\na_1_1,Why ?,1\n")
+    done = run("annotate", "project", "causal_news", tmp_path, "--out", tmp_path / "g.jsonl")
+    assert done.code == 0, done.err
+    typed = done.out.strip().partition("next: sad ")[2]
+    assert typed == f"annotate evaluate --labeller best --gold {tmp_path}/g.jsonl --out judged"
+    monkeypatch.chdir(tmp_path)
+    done = run(*typed.replace("best", "cues").split())
+    assert done.code == 0, done.err
+    assert (tmp_path / "judged" / "metrics.json").exists()
 
 
 def test_table_has_a_row_per_label(written):

@@ -132,6 +132,15 @@ def test_gold_of_stances():
     assert labeller.name == "gold-sample-stance"
 
 
+def test_edited_gold_is_another_model(tmp_path):
+    path, models = tmp_path / "g.jsonl", []
+    for label in ("Question", "Causality", "Question"):
+        write_lines(path, [{"id": "a", "text": "Why?", "strategies": [label]}])
+        models.append(load("gold", [f"gold={path}"]).model)
+    assert models[0] == models[2] != models[1]
+    assert gold.load(str(path)).digest.startswith(models[0]) and len(models[0]) == 16
+
+
 def test_gold_knows_no_other_text(tmp_path):
     rows = [
         {"id": "a", "text": "x", "strategies": ["Statement"]},

@@ -609,13 +609,25 @@ def test_text_that_one_of_the_two_cannot_label_is_left_out(tmp_path):
     assert labeller.usage["left_out"] == 1
 
 
-def test_refined_stance(tmp_path):
-    sides = {"one": "support", "two": "oppose", "third": "oppose"}
+@pytest.mark.parametrize(
+    ("one", "two", "third", "settings", "found"),
+    [
+        ("support", "oppose", "oppose", [], Side(Stance.OPPOSE, 0.0)),
+        ("support", "unclear", "unclear", [], Side(None, 0.5)),
+        # A stance that neither has is not followed: the two vote.
+        ("support", "unclear", "oppose", [], Side(Stance.SUPPORT, 0.75)),
+        ("unclear", "oppose", "support", [], Side(Stance.OPPOSE, 0.25)),
+        ("support", "oppose", "unclear", [], Side(None, 0.5)),
+        ("support", "unclear", "oppose", ["ask_when_agreed=true"], Side(Stance.OPPOSE, 0.0)),
+    ],
+)
+def test_refined_stance(one, two, third, settings, found, tmp_path):
+    sides = {"one": one, "two": two, "third": third}
     with serve(
         lambda body: json.dumps({"stance": sides[body["model"]]}), models=tuple(sides)
     ) as fake:
-        found = list(_refined(fake, tmp_path, "kind=stance").label([Item("1", "x", "T")]))
-    assert found == [Side(Stance.OPPOSE, 0.0)]
+        labeller = _refined(fake, tmp_path, "kind=stance", *settings)
+        assert list(labeller.label([Item("1", "x", "T")])) == [found]
 
 
 @pytest.mark.parametrize("prompts", ["[v1]", "[v1, v2, v1]"])

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from functools import lru_cache
 
@@ -144,6 +145,24 @@ def test_finished_votes_are_not_cast_again(here, labelled, monkeypatch):
     assert tree_bytes(here) == labelled
 
 
+def test_progress_is_told_within_a_rank_of_this_process(here, use, monkeypatch):
+    use(Recorder())
+    told, real = threading.Event(), run.make
+
+    def make(job, unit, at):
+        assert unit < 2 or told.wait(20)  # until a part of this very rank is told
+        real(job, unit, at)
+
+    monkeypatch.setattr(run, "make", make)
+    label_folder(
+        here,
+        "recorder",
+        how=Execution(tasks=1),
+        on_progress=lambda _, done, of: done and told.set(),
+    )
+    assert votes.read(votes.files(here)).height == 421
+
+
 KILLED = """
 import importlib, os, pathlib, signal, sys
 from annotate.run import label_folder
@@ -233,6 +252,36 @@ def test_other_votes_are_never_replaced(here, labelled, shard):
     with pytest.raises(SettingsError, match=f"{table} holds other votes, which are never replaced"):
         label_folder(here, "stance_rules")
     assert (here / table).read_bytes() == before
+
+
+@pytest.mark.parametrize("column", ["model", "prompt_digest"])
+@pytest.mark.parametrize("kept", range(SHARDS))
+def test_votes_of_another_model_or_prompt_are_told_before_labelling(here, use, column, kept):
+    use(Recorder())
+    before = label_folder(here, "recorder")
+    for number, path in enumerate(before):
+        if number != kept:
+            path.unlink()
+    newer = use(Recorder())
+    setattr(newer, column, "another")
+    with pytest.raises(SettingsError, match=rf"{before[kept].name} holds .* another {column},"):
+        label_folder(here, "recorder")
+    assert not newer.asked
+    assert not (here / ".run" / "labelling").exists()
+
+
+def test_asking_is_told_of_this_process_and_call_only(here, use, tmp_path):
+    labeller = use(Recorder())
+    counts = {"seconds": 0.0, "cached": 0}
+    labeller.usage = {"models": {"m": counts}}
+    assert run.usage("recorder", ()) is None  # not loaded
+    label_folder(here, "recorder")
+    assert run.usage("recorder", ()) is None  # loaded, and nothing asked
+    counts["cached"] = 1
+    assert run.usage("recorder", ()) == labeller.usage
+    with pytest.raises(DataError):
+        label_folder(tmp_path / "nowhere", "other")
+    assert run.usage("other", ()) is None
 
 
 def test_confidence_is_the_least_chance_of_what_is_named(here, use):

@@ -157,7 +157,7 @@ def test_stances_count_for_disagreement():
     assert plan["reason"].to_list() == ["disagreement 1.0 bits"]
 
 
-def test_confidence_nearest_one_half_comes_first():
+def test_least_confidence_comes_first():
     cast = _votes(
         _vote("u0000", "S", "m", "model", 0.9), _vote("u0000", "S", "n", "model", 0.55),
         _vote("u0001", "S", "m", "model", 0.48),
@@ -168,7 +168,20 @@ def test_confidence_nearest_one_half_comes_first():
     )  # fmt: skip
     plan = choose(_utterances(6), cast, 6, by="uncertainty", annotators=["ann"])
     assert plan["utterance_id"].to_list() == ["u0001", "u0000", "u0002"]
-    assert plan["reason"][0] == "uncertainty: 0.02 from one half"
+    assert plan["reason"][0] == "uncertainty: confidence 0.48"
+
+
+def test_confidence_below_one_half_is_the_least_certain():
+    cast = [_vote("u0000", "S", "m", "model", 0.98), _vote("u0001", "S", "m", "model", 0.02),
+            _vote("u0002", "S", "m", "model", 0.5), _vote("u0003", "S", "m", "model", 0.52)]  # fmt: skip
+    orders = [
+        choose(_utterances(4), _votes(*cast), 4, by="uncertainty", annotators=["a"], seed=seed)[
+            "utterance_id"
+        ].to_list()
+        for seed in range(20)
+    ]
+    assert all(order[2:] == ["u0003", "u0000"] for order in orders)
+    assert {order[0] for order in orders} == {"u0001", "u0002"}  # equal: as drawn
 
 
 def test_labels_that_people_named_least_catch_up():

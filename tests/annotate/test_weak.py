@@ -14,8 +14,10 @@ RATES = {"one": (0.9, 0.8), "two": (0.6, 0.95)}  # sensitivity, specificity
 PRIOR = 0.2
 
 
-def _says(*answers, kind="strategies"):
-    return SimpleNamespace(kind=kind, label=lambda items: iter(answers))
+def _says(*answers, kind="strategies", model=None, prompt=None):
+    return SimpleNamespace(
+        kind=kind, model=model, prompt_digest=prompt, label=lambda items: iter(answers)
+    )
 
 
 @pytest.fixture
@@ -97,6 +99,22 @@ def test_labellers_of_stances_and_doubles_are_refused(build):
         build(_says(), _says(kind="stance"))
     with pytest.raises(SettingsError, match="once"):
         build(_says(), _says(), names=("one", "one"))
+
+
+def test_model_is_of_the_rates_and_of_those_who_vote(build, tmp_path):
+    other = json.loads((tmp_path / "rates.json").read_text())
+    other["prior"][Q.label] = 0.3
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    two = _says(model="b")
+    models = [
+        build(_says(model="a"), two).model,
+        build(_says(model="a2"), two).model,
+        build(_says(model="a", prompt="p"), two).model,
+        build(_says(model="b"), _says(model="a")).model,
+        build(_says(model="a"), two, rates="other.json").model,
+    ]
+    assert len(set(models)) == len(models)
+    assert build(_says(model="a"), two).model == models[0]
 
 
 def test_log_odds_by_hand():

@@ -6,9 +6,11 @@ import shutil
 
 import polars as pl
 import pytest
+from fake_openai import serve
 
 from annotate import votes
 from sad import sample
+from sad.types import STRATEGY_LABELS
 
 
 def _gold_file(path, records):
@@ -95,6 +97,20 @@ def test_votes_of_people_come_in_as_lines(run, voted, tmp_path):
     assert done.code == 0, done.err
 
 
+@pytest.mark.parametrize(("more", "is_told"), [((), True), (("--workers", "1"), False)])
+def test_what_asking_took_is_told_by_who_asked(run, voted, tmp_path, more, is_told):
+    answer = {"strategies": ["Statement"], "evidence": {name: [] for name in STRATEGY_LABELS}}
+    with serve(lambda _: json.dumps(answer)) as fake:
+        done = run(
+            "annotate", "label", voted, "--labeller", "llm", "--set", "unit=utterance", "--set",
+            f'models=["{fake.url}#fake-model"]', "--set", f"cache={tmp_path / 'lm'}", *more,
+        )  # fmt: skip
+    assert done.code == 0, done.err
+    assert fake.asked
+    assert (f'"answered": {len(fake.asked)}' in done.err) == is_told
+    assert ('"price"' in done.err) == is_told
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -116,6 +132,7 @@ def test_votes_of_people_come_in_as_lines(run, voted, tmp_path):
         (["aggregate", "{built}", "--weight", "eve=2"], 3, "weighted"),
         (["aggregate", "{built}", "--weight", "eve=x"], 2, "NAME=W"),
         (["label", "{built}", "--labeller", "encoder"], 3, "folder"),
+        (["label", "{tmp}/none", "--labeller", "encoder"], 4, "not a finished build"),
         (["label", "{built}", "--labeller", "cues", "--workers", "0"], 2, "workers"),
         (["text", "--in", "{tmp}/no", "--out", "{tmp}/o"], 2, "does not exist"),
     ],

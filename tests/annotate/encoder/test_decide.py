@@ -92,6 +92,13 @@ def test_threshold_of_two_chances_in_closed_form():
     assert _learn(logits, truth)[1] == pytest.approx(73 / 173)
 
 
+def test_a_rare_label_without_any_chance_is_not_named_everywhere():
+    logits = np.full(2000, -5.0)
+    truth = np.zeros(2000)
+    truth[:5] = 1
+    assert _learn(logits, truth)[1] == 0.5
+
+
 def test_labels_of_one_value_are_not_fitted():
     for truth in ([1, 1, 1], [0, 0, 0], [np.nan] * 3):
         assert _learn([1.0, 2.0, 3.0], truth) == (1.0, 0.5)

@@ -46,8 +46,8 @@ def test_lines_of_strategies(tmp_path):
     ])  # fmt: skip
     assert read(path, "strategies") == [
         Row("Why?", "", (1.0, None, 0.0, None, None), "line-1"),
-        Row("So.", "T Why?", (0, 0, 0, 0, 1), "g"),
-        Row("x", "T y", (0, 0, 0, 0, 0), "T"),
+        Row("So.", "T", (0, 0, 0, 0, 1), "g"),
+        Row("x", "T", (0, 0, 0, 0, 0), "T"),
     ]
     assert read(path, "stance") == [Row("z", "T", (1.0,), "T")]
 

@@ -8,7 +8,7 @@ from toy_texts import toy
 
 from annotate import guideline
 from annotate.encoder import net
-from annotate.encoder.decide import Decision, expected_calibration_error
+from annotate.encoder.decide import NEVER, Decision, expected_calibration_error
 from annotate.encoder.train import TrainSettings, measure, train
 from annotate.labeller import Item, Side, load
 from sad.errors import DataError, ModelError, SettingsError
@@ -79,17 +79,21 @@ def test_training_again_gives_the_same_bytes(data, tiny_bert, tmp_path, mode):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_measures_are_those_of_scikit_learn(seed):
+    """A Statement is what bears nothing else, whatever its own threshold."""
     rng = np.random.default_rng(seed)
-    logits = rng.normal(size=(80, 2)).astype(np.float32)
-    truth = (rng.random((80, 2)) < 0.4).astype(np.float32)
+    logits = rng.normal(size=(80, 5)).astype(np.float32)
+    truth = (rng.random((80, 5)) < 0.4).astype(np.float32)
     truth[::4, 1] = np.nan
-    decision = Decision((0.5, 2.0), (0.4, 0.6))
-    told = measure(logits, truth, decision, ["a", "b"])
-    for place, label in enumerate(("a", "b")):
+    decision = Decision((0.5, 2.0, 1.0, 1.0, 1.0), (0.4, 0.6, 0.7, 0.8, 0.1))
+    told = measure(logits, truth, decision, STRATEGY_LABELS)
+    every = 1 / (1 + np.exp(-logits.astype(float) / decision.temperatures))
+    reached = every >= decision.thresholds
+    reached[:, 4] = ~reached[:, :4].any(axis=1)
+    for place, label in enumerate(STRATEGY_LABELS):
         known = ~np.isnan(truth[:, place])
         y, x = truth[known, place], logits[known, place].astype(float)
         chances = 1 / (1 + np.exp(-x / decision.temperatures[place]))
-        found = chances >= decision.thresholds[place]
+        found = reached[known, place]
         assert told[label] == pytest.approx({
             "n": known.sum(), "positives": y.sum(),
             "precision": metrics.precision_score(y, found), "recall": metrics.recall_score(y, found),
@@ -145,3 +149,21 @@ def test_what_cannot_be_trained_is_told(data, tiny_bert, tmp_path):
     with pytest.raises(ModelError, match=r"backbone .* cannot be loaded"):
         train(_settings(data, tmp_path / "nothing"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_label_that_nothing_was_learnt_about_is_never_named(data, tiny_bert, tmp_path):
+    lines = [json.loads(line) for line in data.read_text().splitlines()]
+    known = ["Question", "Causality"]
+    for line in lines:
+        line["strategies"] = [s for s in line["strategies"] if s in known]
+        line["labels_annotated"] = known
+    part = write_lines(tmp_path / "part.jsonl", lines)
+    record = train(_settings(part, tiny_bert), tmp_path / "out")
+    assert [threshold == NEVER for threshold in record["thresholds"]] == [False, False, *[True] * 3]
+    (label,) = load("encoder", [f"folder={tmp_path / 'out'}"]).label([Item("1", "Ask. Bells.")])
+    assert not set(label.strategies.labels()) & {"Example", "Analogy"}
+
+
+def test_batches_are_of_our_own_text(data, tiny_bert, tmp_path):
+    with pytest.raises(SettingsError, match="validation_batches"):
+        train(_settings(data, tiny_bert, validation_batches=["10"]), tmp_path / "out")

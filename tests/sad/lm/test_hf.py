@@ -1,6 +1,7 @@
 """Local models: scores against one-by-one computation, batches, hostile texts, long texts."""
 
 import math
+import re
 from functools import cache
 
 import pytest
@@ -18,6 +19,7 @@ from sad.errors import ModelError
 from sad.lm import Choose, Message, Request, Write, open_model
 from sad.lm.likelihood import job
 from sad.lm.settings import LmSettings
+from sad.settings import assign
 
 SIZES = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2,
@@ -185,6 +187,20 @@ def test_writing_is_greedy(qwen, tmp_path, batch_size):
         assert bool(found[place].fault) == found[place].cut_off
 
 
+def test_what_is_written_does_not_depend_on_what_was_chosen_before(qwen, tmp_path):
+    from sad.lm.hf import LocalModel
+
+    # Logits of bfloat16 tie often enough that some of these texts would tell.
+    model = LocalModel(str(qwen), LmSettings(cache=tmp_path, dtype="bfloat16"))
+    asked = [
+        Request((Message("user", f"text {i}"),), Write("{}", max_tokens=30)) for i in range(20)
+    ]
+    before = dict(model.answer(asked))
+    ((_, chosen),) = model.answer([_ask("a")])
+    assert dict(model.answer(asked)) == before
+    assert dict(model.answer([_ask("a")])) == {0: chosen}
+
+
 def test_sampled_writing_is_refused(tiny_model, tmp_path):
     model = open_model(f"hf:{tiny_model}", _settings(tmp_path))
     with pytest.raises(ModelError, match="temperature 0"):
@@ -218,6 +234,14 @@ def test_id_is_of_the_files(tiny_model, tmp_path):
 def test_unknown_model_is_told(spec, told, tmp_path):
     with pytest.raises(ModelError, match=told):
         open_model(spec, _settings(tmp_path))
+
+
+def test_servers_that_yaml_split_at_the_comma_are_told_to_be_quoted(tmp_path):
+    (first, _) = assign({}, ["models=[http://A/v1,http://B/v1#NAME]"])["models"]
+    with pytest.raises(ModelError, match="http://A/v1 names no model") as raised:
+        open_model(first, _settings(tmp_path))
+    (quoted,) = re.findall("--set '(.+)'", str(raised.value))
+    assert assign({}, [quoted]) == {"models": ["http://A/v1,http://B/v1#NAME"]}
 
 
 def test_folder_without_weights_is_told(tmp_path):
