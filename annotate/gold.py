@@ -69,7 +69,8 @@ def load(name: str) -> Gold:
         return _of_records(name, sha256(sample.GOLD), _with_threads(sample.gold()))
     if name in OURS:
         sentences = [s for s in training.load() if training.held_out(s) == name.partition("-")[2]]
-        digest = hashlib.sha256("\n".join(s.text for s in sentences).encode()).hexdigest()
+        lines = "\n".join(f"{s.strategies.value} {s.text}" for s in sentences)
+        digest = hashlib.sha256(lines.encode()).hexdigest()
         return _of_records(name, digest, [_record(s) for s in sentences])
     path = Path(name)
     if not path.is_file():
