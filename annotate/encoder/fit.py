@@ -28,7 +28,7 @@ class FitSettings(Settings):
 
     epochs: int = Field(
         4, ge=1,
-        description="Passes over the texts; ten times as many where only a head learns. "
+        description="Passes over the texts; five times as many where only a head learns. "
         "Source: ours",
     )  # fmt: skip
     batch_size: int = Field(32, ge=1, description="Texts per step. Source: ours")
@@ -154,7 +154,7 @@ def _fit_head(
     with torch.inference_mode():
         pooled = run(encoder, shown, encoder.net.pooled, on_progress)
     states, targets = (torch.from_numpy(x).to(device()) for x in (pooled, matrix(rows)))
-    loss_of, epochs = _Loss(targets, settings.class_weight), 10 * settings.epochs
+    loss_of, epochs = _Loss(targets, settings.class_weight), 5 * settings.epochs
     steps = epochs * -(-len(rows) // settings.batch_size)
     optimizer, schedule = _optimizer(encoder.net, settings, steps)
     encoder.net.train()

@@ -167,3 +167,12 @@ def test_a_label_that_nothing_was_learnt_about_is_never_named(data, tiny_bert, t
 def test_batches_are_of_our_own_text(data, tiny_bert, tmp_path):
     with pytest.raises(SettingsError, match="validation_batches"):
         train(_settings(data, tiny_bert, validation_batches=["10"]), tmp_path / "out")
+
+
+def test_a_head_alone_learns_from_a_part(data, tiny_bert, tmp_path):
+    texts = [
+        train(_settings(data, tiny_bert, mode=mode, most=30), tmp_path / mode)["texts"]
+        for mode in ("frozen", "lora")
+    ]
+    assert texts[0]["learnt"] == 30 < texts[1]["learnt"]
+    assert texts[0]["validation"] == texts[1]["validation"]
