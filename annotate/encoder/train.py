@@ -52,8 +52,8 @@ class TrainSettings(Settings):
     )
     most: int = Field(
         16_000, ge=1,
-        description="Texts that a head alone (mode=frozen) learns from, drawn at random: these take "
-        "less than a minute on two cores. Source: ours",
+        description="Texts that a head alone (mode=frozen) learns from, drawn at random: that many "
+        "take less than a minute on two cores. Source: ours",
     )  # fmt: skip
     backbone: str = Field("minilm", description="See net.Shape. Source: ours")
     mode: Literal["frozen", "lora", "full"] = Field(
