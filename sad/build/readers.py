@@ -263,7 +263,8 @@ def _parts(batch: bytes) -> list[bytes]:
         middle = middle if middle >= 0 else batch.rfind(b"\n")
         return [batch[:middle], batch[middle + 1 :]]
     within = np.repeat(odd, ends + 1 - starts)[: len(data)]
-    return [data[~within].tobytes(), *(batch[starts[row] : ends[row]] for row in rows)]
+    rest = data[~within].tobytes().removesuffix(b"\n")  # of the line before a last odd one
+    return [rest, *(batch[starts[row] : ends[row]] for row in rows)]
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import json
 import lzma
 from collections import Counter
 
+import polars as pl
 import pytest
 import zstandard
 from helpers import read_dump, reply
@@ -294,3 +295,19 @@ def test_every_cut_of_a_zst_file_is_noticed():
     ends = {sum(map(len, frames[:n])) for n in range(5)}
     for size in range(len(whole) + 1):
         assert is_whole(io.BytesIO(whole[:size])) == (size in ends), size
+
+
+@pytest.mark.parametrize(
+    ("batch", "ids"),
+    [
+        (b'{"id": nul}\n{"id": "a"}\nbroken', ["a"]),
+        (b'{"id": nul}\n{"id": "a"}\n', ["a"]),
+        (b'{"id": "a"}\nx\n{"id": f}\n{"id": "b"}\n[1]\n\n', ["a", "b"]),
+        (b"x\ny\n", []),
+        (b"", []),
+    ],
+)
+def test_lines_at_fault_cost_their_neighbours_nothing(batch, ids):
+    """Also where the last line looks like no object and another one does but is none."""
+    found = readers._objects(batch, {"id": pl.String})
+    assert sorted(found["id"].to_list()) == ids
